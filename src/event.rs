@@ -1,0 +1,71 @@
+//! Everything a running step can announce. Terminal, log file and tests are consumers of the same stream, so that a
+//! live run and its record cannot tell different stories.
+
+use serde::Serialize;
+
+use crate::ident::{TableName, UnitId};
+
+/// One announcement.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Work on a table begins; `rows` is what the server estimates.
+    TableStarted {
+        /// The table.
+        table: TableName,
+        /// Rows expected, both sides together.
+        rows: u64,
+    },
+    /// So many rows of a table are behind us.
+    TableProgress {
+        /// The table.
+        table: TableName,
+        /// Rows done since the last announcement.
+        rows: u64,
+    },
+    /// Work on a table ended.
+    TableFinished {
+        /// The table.
+        table: TableName,
+    },
+    /// A batch of units was committed.
+    BatchCommitted {
+        /// Its number in the run.
+        batch: i64,
+        /// Units in it.
+        units: u64,
+        /// Rows inserted.
+        rows: u64,
+        /// Milliseconds from BEGIN to COMMIT.
+        milliseconds: u64,
+    },
+    /// A batch was rolled back and will be tried again.
+    BatchRetried {
+        /// Why, in the server's words.
+        reason: String,
+        /// How many units the next attempt takes.
+        units: u64,
+    },
+    /// A unit was left out.
+    UnitQuarantined {
+        /// The unit.
+        unit: UnitId,
+        /// Its root, for people.
+        root: String,
+        /// Why.
+        reason: String,
+        /// The server's code, where the server refused.
+        sqlstate: Option<String>,
+    },
+    /// Something a person should know.
+    Note {
+        /// The text.
+        text: String,
+    },
+}
+
+/// Where announcements go.
+pub type Sink<'a> = &'a (dyn Fn(Event) + Sync);
+
+/// Goes nowhere.
+pub fn silent(_: Event) {}

@@ -28,6 +28,20 @@ pub enum Event {
         /// The table.
         table: TableName,
     },
+    /// A run begins or goes on.
+    RunStarted {
+        /// Its id.
+        run: String,
+        /// Rows of the bundle.
+        rows: u64,
+    },
+    /// A run ended.
+    RunFinished {
+        /// Its id.
+        run: String,
+        /// `done`, or why it stopped.
+        state: String,
+    },
     /// A batch of units was committed.
     BatchCommitted {
         /// Its number in the run.

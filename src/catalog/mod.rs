@@ -1,1 +1,23 @@
-//! Room: catalog.
+//! What a database's schema says: tables, keys, references, what stands in the way of inserting; what two schemas
+//! have in common; and the one expression that hashes a row.
+//!
+//! [`introspect`] reads; everything else here is pure. System schemas and this program's own are left out; partitions
+//! are seen through their root.
+
+mod drift;
+mod fingerprint;
+mod introspect;
+mod model;
+mod pattern;
+mod relation;
+mod rowhash;
+
+pub use drift::{Comparable, Drift, TableDrift, compare};
+pub use fingerprint::fingerprint;
+pub use introspect::introspect;
+pub use model::{
+    Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
+};
+pub use pattern::{PatternError, TablePatterns};
+pub use relation::{Relation, merge_relations};
+pub use rowhash::{HashExpressions, HashedColumn, hash_expressions};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, CopyInSink, CopyOutStream, Row};
 
 use super::error::root_cause;
@@ -159,6 +159,18 @@ impl Session {
     ) -> Result<Vec<Row>, PgError> {
         self.client
             .query(sql, params)
+            .await
+            .map_err(|e| self.wrap(doing, &e))
+    }
+
+    /// Runs one statement whose parameters are all text (the SQL casts them), in one round trip.
+    pub async fn ask(&self, doing: &str, sql: &str, params: &[&str]) -> Result<Vec<Row>, PgError> {
+        let typed: Vec<(&(dyn ToSql + Sync), Type)> = params
+            .iter()
+            .map(|p| (p as &(dyn ToSql + Sync), Type::TEXT))
+            .collect();
+        self.client
+            .query_typed(sql, &typed)
             .await
             .map_err(|e| self.wrap(doing, &e))
     }

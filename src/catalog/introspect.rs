@@ -1,0 +1,361 @@
+//! Reads a [`Schema`] from the server's catalogs: one query per kind of object, whatever the number of tables.
+//!
+//! Source: PostgreSQL manual, chapter "System Catalogs" (`pg_class`, `pg_attribute`, `pg_index`, `pg_constraint`,
+//! `pg_trigger`, `pg_rewrite`, `pg_collation`).
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::ident::TableName;
+use crate::pg::{PgError, Row, Session};
+
+use super::model::{
+    Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
+};
+
+const DOING: &str = "reading the schema";
+
+/// Which relations are an application's tables: no system schema, no temporary one, not this program's own; partitions
+/// are represented by their root.
+const OURS: &str = "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'reinstate')
+    and n.nspname not like 'pg\\_temp\\_%' and n.nspname not like 'pg\\_toast\\_temp\\_%'
+    and c.relkind in ('r', 'p', 'f') and not c.relispartition";
+
+type ByOid = HashMap<u32, TableName>;
+
+/// Reads the schema of the database that `session` is connected to.
+pub async fn introspect(session: &Session) -> Result<Schema, PgError> {
+    let row = session
+        .query_one(
+            DOING,
+            "select current_database()::text, pg_is_in_recovery()",
+            &[],
+        )
+        .await?;
+    let (mut tables, names) = tables(session).await?;
+    columns(session, &names, &mut tables).await?;
+    uniques(session, &names, &mut tables).await?;
+    triggers(session, &names, &mut tables).await?;
+    rules(session, &names, &mut tables).await?;
+    let foreign_keys = foreign_keys(session, &tables).await?;
+    for table in tables.values_mut() {
+        table.key = choose_key(table);
+    }
+    correlations(session, &mut tables).await?;
+    Ok(Schema {
+        database: row.get(0),
+        server_version: session.server_version(),
+        in_recovery: row.get(1),
+        tables,
+        foreign_keys,
+    })
+}
+
+async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid), PgError> {
+    let sql = format!(
+        "select c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
+                c.relpersistence = 'u',
+                has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT'),
+                has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'INSERT'),
+                (select e.extname::text from pg_depend d join pg_extension e on e.oid = d.refobjid
+                  where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+                    and d.refclassid = 'pg_extension'::regclass limit 1),
+                s.rows, s.pages, s.bytes
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          cross join lateral (
+                select coalesce(sum(greatest(l.reltuples, 0)), 0)::int8 as rows,
+                       coalesce(max(pg_relation_size(l.oid)), 0)::int8 / current_setting('block_size')::int8 as pages,
+                       coalesce(sum(pg_table_size(l.oid)), 0)::int8 as bytes
+                  from pg_class l
+                 where l.relkind = 'r' and (l.oid = c.oid or (c.relkind = 'p'
+                       and l.oid in (select relid from pg_partition_tree(c.oid) where isleaf)))) s
+          where {OURS}"
+    );
+    let mut tables = BTreeMap::new();
+    let mut names = HashMap::new();
+    for row in session.query(DOING, &sql, &[]).await? {
+        let name = TableName::new(row.get::<_, String>(1), row.get::<_, String>(2));
+        names.insert(row.get(0), name.clone());
+        let unsigned = |i: usize| u64::try_from(row.get::<_, i64>(i)).unwrap_or(0);
+        tables.insert(
+            name.clone(),
+            Table {
+                name,
+                kind: match row.get::<_, &str>(3) {
+                    "p" => TableKind::Partitioned,
+                    "f" => TableKind::Foreign,
+                    _ => TableKind::Plain,
+                },
+                row_security: row.get(4),
+                unlogged: row.get(5),
+                readable: row.get(6),
+                insertable: row.get(7),
+                extension: row.get(8),
+                estimated_rows: unsigned(9),
+                pages: unsigned(10),
+                bytes: unsigned(11),
+                columns: Vec::new(),
+                key: Vec::new(),
+                uniques: Vec::new(),
+                triggers: Vec::new(),
+                insert_rules: Vec::new(),
+                correlation: None,
+            },
+        );
+    }
+    Ok((tables, names))
+}
+
+/// The table an oid of a result row stands for, if it is one of ours.
+fn of<'a>(
+    row: &Row,
+    names: &ByOid,
+    tables: &'a mut BTreeMap<TableName, Table>,
+) -> Option<&'a mut Table> {
+    tables.get_mut(names.get(&row.get::<_, u32>(0))?)
+}
+
+async fn columns(
+    session: &Session,
+    names: &ByOid,
+    tables: &mut BTreeMap<TableName, Table>,
+) -> Result<(), PgError> {
+    // A column collated "default" takes the database's locale; the catalog's columns for it moved over the versions.
+    let version = session.server_version();
+    let (provider, icu) = match version {
+        170_000.. => ("d.datlocprovider::text", "d.datlocale"),
+        150_000.. => ("d.datlocprovider::text", "d.daticulocale"),
+        _ => ("'c'::text", "null::text"),
+    };
+    let own = match version {
+        170_000.. => "coalesce(l.colllocale, l.collcollate)",
+        150_000.. => "coalesce(l.colliculocale, l.collcollate)",
+        _ => "l.collcollate",
+    };
+    let dbversion = if version >= 150_000 {
+        "d.datcollversion"
+    } else {
+        "null::text"
+    };
+    let sql = format!(
+        "select c.oid, a.attname::text, format_type(a.atttypid, a.atttypmod),
+                case when t.typtype = 'b' and t.typelem = 0 and t.typnamespace = 'pg_catalog'::regnamespace
+                     then t.typname::text end,
+                a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity::text,
+                case when l.oid is null then null when l.collprovider = 'd' then {provider}
+                     else l.collprovider::text end,
+                case when l.collprovider = 'd' then coalesce({icu}, d.datcollate) else {own} end,
+                case when l.collprovider = 'd' then {dbversion} else l.collversion end,
+                l.collisdeterministic
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+           join pg_type t on t.oid = a.atttypid
+           join pg_database d on d.datname = current_database()
+           left join pg_collation l on l.oid = a.attcollation and a.attcollation <> 0
+          where {OURS} order by c.oid, a.attnum"
+    );
+    for row in session.query(DOING, &sql, &[]).await? {
+        let Some(table) = of(&row, names, tables) else {
+            continue;
+        };
+        let collation = row.get::<_, Option<String>>(8).map(|provider| Collation {
+            provider,
+            locale: row.get::<_, Option<String>>(9).unwrap_or_default(),
+            version: row.get(10),
+            deterministic: row.get::<_, Option<bool>>(11).unwrap_or(true),
+        });
+        table.columns.push(Column {
+            name: row.get(1),
+            type_name: row.get(2),
+            builtin: row.get(3),
+            not_null: row.get(4),
+            has_default: row.get(5),
+            generated: row.get(6),
+            identity: match row.get::<_, &str>(7) {
+                "a" => Some(Identity::Always),
+                "d" => Some(Identity::ByDefault),
+                _ => None,
+            },
+            collation,
+        });
+    }
+    Ok(())
+}
+
+async fn uniques(
+    session: &Session,
+    names: &ByOid,
+    tables: &mut BTreeMap<TableName, Table>,
+) -> Result<(), PgError> {
+    let distinct = if session.server_version() >= 150_000 {
+        "i.indnullsnotdistinct"
+    } else {
+        "false"
+    };
+    let sql = format!(
+        "select c.oid, x.relname::text, i.indisprimary,
+                i.indpred is not null or i.indexprs is not null or i.indisexclusion,
+                coalesce(k.condeferrable, false), {distinct}, pg_get_indexdef(i.indexrelid),
+                array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality as u(attnum, n)
+                        join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum
+                       where u.n <= i.indnkeyatts order by u.n)
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           join pg_index i on i.indrelid = c.oid and (i.indisunique or i.indisexclusion) and i.indisvalid
+           join pg_class x on x.oid = i.indexrelid
+           left join pg_constraint k on k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')
+                                     and k.conrelid = c.oid
+          where {OURS} order by c.oid, not i.indisprimary, x.relname"
+    );
+    for row in session.query(DOING, &sql, &[]).await? {
+        let Some(table) = of(&row, names, tables) else {
+            continue;
+        };
+        table.uniques.push(Unique {
+            name: row.get(1),
+            primary: row.get(2),
+            special: row.get(3),
+            deferrable: row.get(4),
+            nulls_not_distinct: row.get(5),
+            definition: row.get(6),
+            columns: row.get(7),
+        });
+    }
+    Ok(())
+}
+
+/// The key by which rows are told apart: the primary key, else the shortest plain unique index whose columns cannot
+/// be NULL, preferring one that is checked at once.
+fn choose_key(table: &Table) -> Vec<String> {
+    let usable = |u: &&Unique| {
+        !u.special
+            && !u.columns.is_empty()
+            && u.columns
+                .iter()
+                .all(|c| table.column(c).is_some_and(|c| c.not_null))
+    };
+    let best = table
+        .uniques
+        .iter()
+        .filter(usable)
+        .min_by_key(|u| (!u.primary, u.deferrable, u.columns.len()));
+    best.map(|u| u.columns.clone()).unwrap_or_default()
+}
+
+async fn triggers(
+    session: &Session,
+    names: &ByOid,
+    tables: &mut BTreeMap<TableName, Table>,
+) -> Result<(), PgError> {
+    // On a partitioned table, triggers defined on partitions alone fire too.
+    let sql = format!(
+        "select c.oid, g.tgname::text, g.tgfoid::regproc::text, (g.tgtype & 4) <> 0, g.tgenabled::text
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           join pg_trigger g on not g.tgisinternal and g.tgenabled <> 'D' and g.tgparentid = 0
+                and (g.tgrelid = c.oid or (c.relkind = 'p'
+                     and g.tgrelid in (select relid from pg_partition_tree(c.oid))))
+          where {OURS} order by c.oid, g.tgname"
+    );
+    for row in session.query(DOING, &sql, &[]).await? {
+        let Some(table) = of(&row, names, tables) else {
+            continue;
+        };
+        table.triggers.push(Trigger {
+            name: row.get(1),
+            function: row.get(2),
+            on_insert: row.get(3),
+            enabled: row.get(4),
+        });
+    }
+    Ok(())
+}
+
+async fn rules(
+    session: &Session,
+    names: &ByOid,
+    tables: &mut BTreeMap<TableName, Table>,
+) -> Result<(), PgError> {
+    let sql = format!(
+        "select c.oid, r.rulename::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           join pg_rewrite r on r.ev_class = c.oid and r.ev_type = '3' and r.ev_enabled <> 'D'
+          where {OURS} order by c.oid, r.rulename"
+    );
+    for row in session.query(DOING, &sql, &[]).await? {
+        let Some(table) = of(&row, names, tables) else {
+            continue;
+        };
+        table.insert_rules.push(row.get(1));
+    }
+    Ok(())
+}
+
+async fn foreign_keys(
+    session: &Session,
+    tables: &BTreeMap<TableName, Table>,
+) -> Result<Vec<ForeignKey>, PgError> {
+    // Copies that a partitioned table hands down to its partitions have a parent constraint; a key declared on one
+    // partition alone is seen on the root.
+    let sql = "
+        select k.conname::text, cn.nspname::text, c.relname::text, pn.nspname::text, p.relname::text,
+               k.confdeltype::text, k.condeferrable, k.convalidated,
+               array(select a.attname::text from unnest(k.conkey) with ordinality as u(attnum, n)
+                       join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum order by u.n),
+               array(select a.attname::text from unnest(k.confkey) with ordinality as u(attnum, n)
+                       join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum order by u.n)
+          from pg_constraint k
+          join pg_class c on c.oid = coalesce(pg_partition_root(k.conrelid), k.conrelid)
+          join pg_namespace cn on cn.oid = c.relnamespace
+          join pg_class p on p.oid = coalesce(pg_partition_root(k.confrelid), k.confrelid)
+          join pg_namespace pn on pn.oid = p.relnamespace
+         where k.contype = 'f' and k.conparentid = 0
+         order by 2, 3, 1";
+    let mut keys = Vec::new();
+    for row in session.query(DOING, sql, &[]).await? {
+        let name = |i: usize| TableName::new(row.get::<_, String>(i), row.get::<_, String>(i + 1));
+        let (child, parent) = (name(1), name(3));
+        if !tables.contains_key(&child) || !tables.contains_key(&parent) {
+            continue;
+        }
+        keys.push(ForeignKey {
+            name: row.get(0),
+            child,
+            parent,
+            on_delete: match row.get::<_, &str>(5) {
+                "c" => OnDelete::Cascade,
+                "n" => OnDelete::SetNull,
+                "d" => OnDelete::SetDefault,
+                _ => OnDelete::Refuse,
+            },
+            deferrable: row.get(6),
+            validated: row.get(7),
+            child_columns: row.get(8),
+            parent_columns: row.get(9),
+        });
+    }
+    Ok(keys)
+}
+
+async fn correlations(
+    session: &Session,
+    tables: &mut BTreeMap<TableName, Table>,
+) -> Result<(), PgError> {
+    let sql = "select s.schemaname::text, s.tablename::text, s.attname::text, s.correlation
+                 from pg_stats s where s.correlation is not null";
+    let mut known: HashMap<(String, String, String), f32> = HashMap::new();
+    for row in session.query(DOING, sql, &[]).await? {
+        known.insert((row.get(0), row.get(1), row.get(2)), row.get(3));
+    }
+    for table in tables.values_mut() {
+        let Some(first) = table.key.first() else {
+            continue;
+        };
+        let at = (
+            table.name.schema.clone(),
+            table.name.name.clone(),
+            first.clone(),
+        );
+        // A percentage: 0 to 100, so the conversion cannot lose anything that matters.
+        table.correlation = known
+            .get(&at)
+            .map(|c| (c.abs() * 100.0).clamp(0.0, 100.0) as u8);
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Gives deleted data back to a PostgreSQL application that is still running.
+///
+/// An incident unfolds in the order of the commands below. Nothing changes data without --execute.
+#[derive(Debug, Parser)]
+#[command(name = "reinstate", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command, before or after it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Work in this case directory
+    #[arg(short = 'C', global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) case: PathBuf,
+    /// Configuration file of the case
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The production database: a libpq connection string or URI
+    #[arg(long, global = true, value_name = "CONNINFO", env = "REINSTATE_LIVE", hide_env_values = true)]
+    pub(crate) live: Option<String>,
+    /// The restored backup: a libpq connection string or URI
+    #[arg(long, global = true, value_name = "CONNINFO", env = "REINSTATE_SNAPSHOT", hide_env_values = true)]
+    pub(crate) snapshot: Option<String>,
+    /// What is printed on stdout
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// Form of the data on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The commands, in the order in which an incident unfolds.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What can be recovered, with which rights, and what to do first
+    Doctor,
+    /// Compare the snapshot with live: deleted, inserted and changed rows per table
+    Diff(Diff),
+    /// Pack the deleted rows, with all that belongs to them, into a bundle
+    Extract(Extract),
+    /// Print how a bundle would be put back; with --execute, do it
+    Restore(Restore),
+    /// Compare every row of a bundle with live and write the certificate
+    Verify(Verify),
+}
+
+/// Which tables are compared.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Tables {
+    /// Only tables of schemas matching this pattern
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) schema: Vec<String>,
+    /// Only tables matching this pattern
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) table: Vec<String>,
+    /// No tables matching this pattern
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude_table: Vec<String>,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+    /// Compare which keys exist, or the content of the rows too
+    #[arg(long, default_value = "rows")]
+    pub(crate) depth: DepthArg,
+    /// Connections per side
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub(crate) jobs: u16,
+}
+
+/// How deep `diff` looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DepthArg {
+    /// Which keys exist.
+    Keys,
+    /// The content of the rows too.
+    Rows,
+}
+
+/// `extract`.
+#[derive(Debug, Args)]
+pub(crate) struct Extract {
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+    /// Take the deleted rows of this table, with all that belongs to them
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) root: Vec<String>,
+    /// Of the root table's deleted rows, only those for which this SQL condition holds in the snapshot
+    #[arg(long, value_name = "SQL", requires = "root")]
+    pub(crate) r#where: Option<String>,
+    /// Of the root table's deleted rows, only those whose key is in this CSV file (one key a line, no header)
+    #[arg(long, value_name = "FILE", requires = "root")]
+    pub(crate) keys: Option<PathBuf>,
+    /// When the backup was taken (RFC 3339), where the snapshot cannot say so itself
+    #[arg(long, value_name = "TIME")]
+    pub(crate) snapshot_time: Option<String>,
+    /// Start of the incident's window (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// End of the incident's window, exclusive (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Write the bundle here
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Connections per side
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub(crate) jobs: u16,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Carry the plan out
+    #[arg(long)]
+    pub(crate) execute: bool,
+    /// Refuse unless a fresh plan has this id
+    #[arg(long, value_name = "ID", requires = "execute")]
+    pub(crate) plan: Option<String>,
+    /// Go ahead without a rehearsal; the reason is recorded
+    #[arg(long, value_name = "REASON")]
+    pub(crate) unrehearsed: Option<String>,
+    /// What to do with a unit that something is in the way of
+    #[arg(long, value_name = "HOW", default_value = "quarantine")]
+    pub(crate) on_conflict: String,
+    /// What to do about triggers of the tables written to: fire or suppress
+    #[arg(long, value_name = "HOW")]
+    pub(crate) triggers: Option<String>,
+    /// Whether to fill references that the deletion set to NULL: proven, all or none
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) relinks: Option<String>,
+    /// Stop after this many units; running again goes on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_units: Option<u64>,
+    /// Longest time that one unit alone may take (such as 5s)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_unit_time: Option<String>,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The bundle
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Fail for rows that were edited or deleted since they came back, too
+    #[arg(long)]
+    pub(crate) strict: bool,
+}

@@ -1,0 +1,168 @@
+//! `reinstate.toml`. Unknown keys are errors that name the nearest known one: a misspelt exclusion must not pass.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use crate::catalog::{OnDelete, Relation};
+use crate::ident::ColumnRef;
+
+use super::error::Failure;
+
+/// The configuration of a case.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) live: Option<String>,
+    pub(crate) snapshot: Option<String>,
+    pub(crate) snapshot_time: Option<String>,
+    pub(crate) relations: Vec<Relation>,
+    pub(crate) on_conflict: Option<String>,
+    pub(crate) target_batch: Option<String>,
+}
+
+/// Keys that are read.
+const TOP: &[&str] = &["live", "snapshot", "snapshot_time", "relation", "restore"];
+/// Keys of the format whose meaning this version does not have: passing over them would be silent.
+const LATER: &[&str] =
+    &["after", "audit", "exclude", "contacts", "attachments", "stores", "notice", "throttle", "rename"];
+const RELATION: &[&str] = &["from", "to", "when"];
+const RESTORE: &[&str] = &["on_conflict", "target_batch"];
+
+impl Config {
+    /// Reads a file; a missing one is an empty configuration unless it was asked for by name.
+    pub(crate) fn read(path: &Path, asked_for: bool) -> Result<Self, Failure> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !asked_for => return Ok(Self::default()),
+            Err(e) => return Err(Failure::usage(format!("cannot read {}: {e}", path.display()))),
+        };
+        Self::parse(&text).map_err(|reason| Failure::usage(format!("{}: {reason}", path.display())))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let table: Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
+        for key in table.keys() {
+            if LATER.contains(&key.as_str()) {
+                return Err(format!("`{key}` is not supported by this version; take it out to go on without it"));
+            }
+        }
+        known(&table, TOP, "")?;
+        let mut config = Self {
+            live: text_of(&table, "live")?,
+            snapshot: text_of(&table, "snapshot")?,
+            snapshot_time: time_of(&table, "snapshot_time")?,
+            ..Self::default()
+        };
+        match table.get("relation") {
+            None => {}
+            Some(Value::Array(entries)) => {
+                for (i, entry) in entries.iter().enumerate() {
+                    config.relations.push(relation(entry).map_err(|e| format!("relation {}: {e}", i + 1))?);
+                }
+            }
+            Some(_) => return Err("`relation` is a list: write [[relation]]".into()),
+        }
+        if let Some(Value::Table(restore)) = table.get("restore") {
+            known(restore, RESTORE, "restore.")?;
+            config.on_conflict = text_of(restore, "on_conflict")?;
+            config.target_batch = text_of(restore, "target_batch")?;
+        }
+        Ok(config)
+    }
+}
+
+fn known(table: &Table, keys: &[&str], path: &str) -> Result<(), String> {
+    for key in table.keys() {
+        if !keys.contains(&key.as_str()) {
+            let nearest = keys.iter().max_by(|a, b| {
+                strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
+            });
+            let nearest = nearest.map(|n| format!("; did you mean `{path}{n}`?")).unwrap_or_default();
+            return Err(format!("unknown key `{path}{key}`{nearest}"));
+        }
+    }
+    Ok(())
+}
+
+fn text_of(table: &Table, key: &str) -> Result<Option<String>, String> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(Value::String(s)) => Ok(Some(s.clone())),
+        Some(_) => Err(format!("`{key}` must be a string")),
+    }
+}
+
+/// A time may be written as a string or as TOML's own date-time.
+fn time_of(table: &Table, key: &str) -> Result<Option<String>, String> {
+    match table.get(key) {
+        Some(Value::Datetime(t)) => Ok(Some(t.to_string())),
+        _ => text_of(table, key),
+    }
+}
+
+fn relation(entry: &Value) -> Result<Relation, String> {
+    let Value::Table(table) = entry else { return Err("must be a table".into()) };
+    known(table, RELATION, "relation.")?;
+    let side = |key: &str| -> Result<ColumnRef, String> {
+        let text = text_of(table, key)?.ok_or_else(|| format!("`{key}` is missing"))?;
+        text.parse().map_err(|e: crate::ident::NameError| e.to_string())
+    };
+    let (from, to) = (side("from")?, side("to")?);
+    if from.columns.len() != to.columns.len() {
+        return Err("`from` and `to` name different numbers of columns".into());
+    }
+    let mut when = Vec::new();
+    match table.get("when") {
+        None => {}
+        Some(Value::Table(conditions)) => {
+            for (column, value) in conditions {
+                let value = match value {
+                    Value::String(s) => s.clone(),
+                    Value::Integer(n) => n.to_string(),
+                    Value::Boolean(b) => b.to_string(),
+                    _ => return Err(format!("`when.{column}` must be a string, an integer or a boolean")),
+                };
+                when.push((column.clone(), value));
+            }
+        }
+        Some(_) => return Err("`when` must be a table: when = { column = \"value\" }".into()),
+    }
+    Ok(Relation {
+        child: from.table,
+        child_columns: from.columns,
+        parent: to.table,
+        parent_columns: to.columns,
+        when,
+        declared: true,
+        on_delete: OnDelete::Refuse,
+        required: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relations_are_read() {
+        let config = Config::parse(
+            "snapshot_time = 2020-01-21T03:00:00+01:00\n[[relation]]\nfrom = 'a(b_id)'\nto = 'b(id)'\nwhen = { t = 'B' }",
+        )
+        .unwrap();
+        assert_eq!(config.relations[0].when, [("t".into(), "B".into())]);
+        assert_eq!(config.snapshot_time.as_deref(), Some("2020-01-21T03:00:00+01:00"));
+    }
+
+    #[test]
+    fn a_misspelt_key_names_the_nearest() {
+        let message = Config::parse("snapshto = 'x'").unwrap_err();
+        assert!(message.contains("`snapshto`; did you mean `snapshot`?"), "{message}");
+        let message = Config::parse("[[relation]]\nfrom = 'a(b)'\nto = 'b(id)'\nwhne = {}").unwrap_err();
+        assert!(message.contains("did you mean `relation.when`?"), "{message}");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_not_passed_over() {
+        assert!(Config::parse("[[exclude]]\ntable = 'x'").unwrap_err().contains("not supported"));
+    }
+}

@@ -1,0 +1,257 @@
+//! Compares by buckets of the key's hash, reading pages in physical order.
+//!
+//! For keys that sort differently on the two sides, for keys that do not follow the physical order of a large table
+//! (reading those in key order fetches pages at random), and for tables without a key, whose rows are told apart by
+//! their content and counted.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::try_join_all;
+
+use crate::catalog::{Table, TableKind};
+use crate::ident::qualified_list;
+use crate::pg::copy::CopyLines;
+use crate::pg::{PgError, Session};
+
+use super::range::key_of_line;
+use super::set::{compare_bags, compare_sets};
+use super::spill::Spill;
+use super::table::Work;
+use super::{Depth, DiffError};
+
+/// Buckets of a pass: a power of two.
+const BUCKETS: usize = 4_096;
+/// Rows that one partition of spilled rows is meant to hold.
+const PARTITION_ROWS: u64 = 100_000;
+
+/// Sums of one side, by bucket.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
+    rows: u64,
+    hash: u64,
+}
+
+/// Runs the strategy over the whole table.
+pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
+    let (a, b) = tokio::try_join!(
+        sums(work, &work.sides.snapshot, &work.table.snapshot),
+        sums(work, &work.sides.live, &work.table.live)
+    )?;
+    let differing: Vec<bool> = a.iter().zip(&b).map(|(a, b)| a != b).collect();
+    let spilled: u64 = a
+        .iter()
+        .zip(&b)
+        .filter(|(a, b)| a != b)
+        .map(|(a, b)| a.rows + b.rows)
+        .sum();
+    if spilled == 0 {
+        return Ok(());
+    }
+    let partitions = spilled.div_ceil(PARTITION_ROWS).clamp(1, 256) as usize;
+    let (mut a, mut b) = tokio::try_join!(
+        spill(
+            work,
+            &work.sides.snapshot,
+            &work.table.snapshot,
+            &differing,
+            partitions
+        ),
+        spill(
+            work,
+            &work.sides.live,
+            &work.table.live,
+            &differing,
+            partitions
+        )
+    )?;
+    for partition in 0..partitions {
+        let failed = |cause| DiffError::Spill {
+            table: work.table.snapshot.name.clone(),
+            cause,
+        };
+        let (a, b) = (
+            a.take(partition).map_err(failed)?,
+            b.take(partition).map_err(failed)?,
+        );
+        let found = if work.table.key.is_empty() {
+            compare_bags(a, b)
+        } else {
+            compare_sets(a, b)
+        };
+        let found = found
+            .into_iter()
+            .map(|(c, k)| (c, key_of_line(&k)))
+            .collect();
+        if let (Some(snapshot), Some(live)) = (work.sides.snapshot.first(), work.sides.live.first())
+        {
+            work.confirm(snapshot, live, found).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Page ranges of one side, handed out to its sessions one by one. The last is open-ended: a table grows.
+struct Slices {
+    next: AtomicU64,
+    count: u64,
+    pages: u64,
+}
+
+impl Slices {
+    fn of(table: &Table, pages: u64) -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            count: (table.pages / pages.max(1)) + 1,
+            pages: pages.max(1),
+        }
+    }
+
+    /// The next slice as a condition on alias `t`.
+    fn next(&self) -> Option<String> {
+        let i = self.next.fetch_add(1, Ordering::Relaxed);
+        if i >= self.count {
+            return None;
+        }
+        let from = i * self.pages;
+        let lower = format!("t.ctid >= '({from},0)'");
+        let last = i + 1 == self.count;
+        Some(if last {
+            lower
+        } else {
+            format!("{lower} and t.ctid < '({},0)'", from + self.pages)
+        })
+    }
+}
+
+/// The expressions of a table: what tells rows apart, and what their content hashes to.
+fn expressions(work: &Work<'_>) -> (String, String) {
+    let hashes = work.table.hashes("t");
+    if work.table.key.is_empty() {
+        return (hashes.row.clone(), hashes.row);
+    }
+    let content = if work.options.depth == Depth::Rows {
+        hashes.row
+    } else {
+        hashes.key.clone()
+    };
+    (hashes.key, content)
+}
+
+async fn sums(work: &Work<'_>, sessions: &[Session], table: &Table) -> Result<Vec<Sum>, DiffError> {
+    let (key, content) = expressions(work);
+    let slices = Slices::of(table, work.options.slice_pages);
+    let sums = Mutex::new(vec![Sum::default(); BUCKETS]);
+    let workers = sessions.iter().map(async |session| -> Result<(), PgError> {
+        while let Some(condition) = slices.next() {
+            // Wrapping sums of the two halves of each hash: exact in any order, and equal rows do not cancel.
+            let sql = format!(
+                "select ({key} & {})::int4, count(*), sum(({content}) & 4294967295)::int8,
+                        sum(({content}) >> 32 & 4294967295)::int8
+                   from {} t where {condition} group by 1",
+                BUCKETS - 1,
+                table.from_sql()
+            );
+            let mut seen = 0;
+            for row in session
+                .ask(&format!("summing {}", table.name), &sql, &[])
+                .await?
+            {
+                let unsigned = |i: usize| u64::try_from(row.get::<_, i64>(i)).unwrap_or(0);
+                let bucket = usize::try_from(row.get::<_, i32>(0)).unwrap_or(0);
+                seen += unsigned(1);
+                if let Ok(mut sums) = sums.lock() {
+                    sums[bucket].rows += unsigned(1);
+                    let halves =
+                        unsigned(2).wrapping_add(unsigned(3).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                    sums[bucket].hash = sums[bucket].hash.wrapping_add(halves);
+                }
+            }
+            let (s, l) = if std::ptr::eq(table, &work.table.snapshot) {
+                (seen, 0)
+            } else {
+                (0, seen)
+            };
+            work.seen(s, l);
+        }
+        Ok(())
+    });
+    try_join_all(workers).await?;
+    Ok(sums
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+async fn spill(
+    work: &Work<'_>,
+    sessions: &[Session],
+    table: &Table,
+    differing: &[bool],
+    partitions: usize,
+) -> Result<Spill, DiffError> {
+    let (key, content) = expressions(work);
+    let buckets: Vec<String> = differing
+        .iter()
+        .enumerate()
+        .filter(|(_, d)| **d)
+        .map(|(i, _)| i.to_string())
+        .collect();
+    let filter = if buckets.len() == BUCKETS {
+        "true".to_owned()
+    } else {
+        format!(
+            "({key} & {}) = any ('{{{}}}'::int8[])",
+            BUCKETS - 1,
+            buckets.join(",")
+        )
+    };
+    let place = match (work.table.key.is_empty(), table.kind) {
+        (true, TableKind::Partitioned) => "t.tableoid, t.ctid".to_owned(),
+        (true, _) => "t.ctid".to_owned(),
+        (false, _) => qualified_list("t", &work.table.key),
+    };
+    let slices = Slices::of(table, work.options.slice_pages);
+    let spill = Mutex::new(Spill::new(partitions));
+    let workers = sessions.iter().map(async |session| -> Result<(), DiffError> {
+        while let Some(condition) = slices.next() {
+            let sql = format!(
+                "copy (select {content}, {key} & {}, {place} from {} t where {condition} and {filter}) to stdout",
+                BUCKETS - 1,
+                table.from_sql()
+            );
+            let mut lines =
+                CopyLines::start(session, &format!("reading the keys of {}", table.name), &sql).await?;
+            while let Some(line) = lines.next().await? {
+                let parsed = hash_and_rest(&line).and_then(|(rest, hash)| {
+                    let tab = rest.iter().position(|b| *b == b'\t')?;
+                    let bucket: usize = std::str::from_utf8(&rest[..tab]).ok()?.parse().ok()?;
+                    Some((bucket, rest[tab + 1..].to_vec(), hash))
+                });
+                let Some((bucket, place, hash)) = parsed else {
+                    return Err(DiffError::Answer {
+                        table: table.name.clone(),
+                        reason: "a line does not hold a hash and a bucket".into(),
+                    });
+                };
+                if let Ok(mut spill) = spill.lock() {
+                    spill
+                        .push(bucket % partitions, &place, hash)
+                        .map_err(|cause| DiffError::Spill { table: table.name.clone(), cause })?;
+                }
+            }
+        }
+        Ok(())
+    });
+    try_join_all(workers).await?;
+    Ok(spill
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// Takes the hash off the front of a COPY line.
+pub(super) fn hash_and_rest(line: &[u8]) -> Option<(Box<[u8]>, u64)> {
+    let tab = line.iter().position(|b| *b == b'\t')?;
+    let hash: i64 = std::str::from_utf8(&line[..tab]).ok()?.parse().ok()?;
+    // The same 64 bits, read as unsigned.
+    Some((line[tab + 1..].into(), hash as u64))
+}

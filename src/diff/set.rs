@@ -1,0 +1,115 @@
+//! Compares two collections of rows, as sets by key or as bags by content. Pure.
+
+use std::cmp::Ordering;
+
+use super::Change;
+
+/// Compares sets of `(key, row hash)`: what is only in `snapshot`, only in `live`, or in both with another hash.
+/// The order of the input does not matter; the output is sorted by key.
+pub(super) fn compare_sets<K: Ord>(
+    mut snapshot: Vec<(K, u64)>,
+    mut live: Vec<(K, u64)>,
+) -> Vec<(Change, K)> {
+    // An index scan delivers them sorted nearly always, and then sorting costs one pass.
+    snapshot.sort();
+    live.sort();
+    let mut found = Vec::new();
+    let (mut a, mut b) = (snapshot.into_iter().peekable(), live.into_iter().peekable());
+    loop {
+        let order = match (a.peek(), b.peek()) {
+            (Some(x), Some(y)) => x.0.cmp(&y.0),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return found,
+        };
+        match order {
+            Ordering::Less => found.extend(a.next().map(|(k, _)| (Change::Deleted, k))),
+            Ordering::Greater => found.extend(b.next().map(|(k, _)| (Change::Inserted, k))),
+            Ordering::Equal => {
+                if let (Some((k, x)), Some((_, y))) = (a.next(), b.next())
+                    && x != y
+                {
+                    found.push((Change::Changed, k));
+                }
+            }
+        }
+    }
+}
+
+/// Compares bags of `(place, row hash)` by hash: where the snapshot has more rows of one content, the surplus was
+/// deleted; where live has more, inserted. Which of several equal rows is named does not matter, for they are equal.
+pub(super) fn compare_bags<K: Ord>(
+    mut snapshot: Vec<(K, u64)>,
+    mut live: Vec<(K, u64)>,
+) -> Vec<(Change, K)> {
+    let by_content = |x: &(K, u64), y: &(K, u64)| (x.1, &x.0).cmp(&(y.1, &y.0));
+    snapshot.sort_by(by_content);
+    live.sort_by(by_content);
+    let mut found = Vec::new();
+    let (mut a, mut b) = (snapshot.into_iter().peekable(), live.into_iter().peekable());
+    loop {
+        let order = match (a.peek(), b.peek()) {
+            (Some(x), Some(y)) => x.1.cmp(&y.1),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return found,
+        };
+        match order {
+            Ordering::Less => found.extend(a.next().map(|(k, _)| (Change::Deleted, k))),
+            Ordering::Greater => found.extend(b.next().map(|(k, _)| (Change::Inserted, k))),
+            Ordering::Equal => {
+                a.next();
+                b.next();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows() -> impl Strategy<Value = BTreeMap<u8, u64>> {
+        prop::collection::btree_map(any::<u8>(), 0u64..4, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn sets_agree_with_lookup(a in rows(), b in rows(), seed in any::<u64>()) {
+            let shuffled = |m: &BTreeMap<u8, u64>| {
+                let mut v: Vec<_> = m.iter().map(|(k, h)| (*k, *h)).collect();
+                v.sort_by_key(|(k, _)| u64::from(*k).wrapping_mul(seed | 1));
+                v
+            };
+            let found = compare_sets(shuffled(&a), shuffled(&b));
+            for key in 0..=u8::MAX {
+                let expected = match (a.get(&key), b.get(&key)) {
+                    (Some(_), None) => Some(Change::Deleted),
+                    (None, Some(_)) => Some(Change::Inserted),
+                    (Some(x), Some(y)) if x != y => Some(Change::Changed),
+                    _ => None,
+                };
+                let got: Vec<_> = found.iter().filter(|(_, k)| *k == key).map(|(c, _)| *c).collect();
+                prop_assert_eq!(got, expected.into_iter().collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn bags_agree_with_counting(a in prop::collection::vec(0u64..6, 0..40),
+                                    b in prop::collection::vec(0u64..6, 0..40)) {
+            let placed = |v: &[u64]| v.iter().enumerate().map(|(i, h)| (i, *h)).collect::<Vec<_>>();
+            let found = compare_bags(placed(&a), placed(&b));
+            for hash in 0..6 {
+                let count = |v: &[u64]| v.iter().filter(|h| **h == hash).count();
+                let deleted = found.iter().filter(|(c, i)| *c == Change::Deleted && a[*i] == hash).count();
+                let inserted = found.iter().filter(|(c, i)| *c == Change::Inserted && b[*i] == hash).count();
+                prop_assert_eq!(deleted, count(&a).saturating_sub(count(&b)));
+                prop_assert_eq!(inserted, count(&b).saturating_sub(count(&a)));
+            }
+        }
+    }
+}

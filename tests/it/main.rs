@@ -1,1 +1,5 @@
 //! Integration tests: real PostgreSQL, one binary.
+
+mod cluster;
+mod edges;
+mod support;

@@ -203,3 +203,48 @@ fn feed(mut command: Command, sql: &str) -> (bool, String, String) {
         text(&output.stderr),
     )
 }
+
+#[test]
+fn both_ways_of_copying_give_the_same_content() {
+    let (physical, live) = pair(
+        "create table t (a int primary key, b text);
+         insert into t values (2, E'x\\ny'), (1, null);
+         create schema reinstate; create table reinstate.j (a int); insert into reinstate.j values (9)",
+    );
+    let logical = dump_restore(&live);
+    let before = super::dump(&live);
+    assert_eq!(before, "public.t (a, b): 1\t\\N\npublic.t (a, b): 2\tx\\ny");
+    assert_eq!(super::dump(&physical), before);
+    assert_eq!(super::dump(&logical), before);
+    let oid = "select 't'::regclass::oid";
+    assert_eq!(physical.query_text(oid), live.query_text(oid));
+    assert_ne!(logical.query_text(oid), live.query_text(oid));
+    live.run("delete from t where a = 1");
+    assert_ne!(super::dump(&live), before);
+    assert_eq!(physical.count("select count(*) from t"), 2);
+    let complaint = live.run_failing("select 1/0; create table never ()");
+    assert!(complaint.contains("division by zero"), "{complaint}");
+    assert_eq!(live.query_text("select to_regclass('never') is null"), "t");
+}
+
+#[tokio::test]
+async fn a_database_can_be_reached_by_our_own_sessions_and_goes_at_the_end() {
+    let db = database();
+    let session = db.session(Access::Writing).await;
+    let sql = "select current_database()::text";
+    let row = session.query_one("asking", sql, &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), db.name);
+    let name = db.name.clone();
+    drop(db);
+    let other = database();
+    let left = format!("select count(*) from pg_database where datname = '{name}'");
+    assert_eq!(other.count(&left), 0);
+}
+
+#[test]
+fn the_program_runs_in_its_case() {
+    let case = super::Case::new();
+    case.write("keys", "1\n");
+    assert_eq!(case.read("keys"), "1\n");
+    case.run(["--version"]).ok();
+}

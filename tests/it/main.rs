@@ -1,1 +1,9 @@
 //! Integration tests: real PostgreSQL, one binary.
+
+// The configuration allows it within test functions; what they share is test code too.
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod edges;
+mod support;
+mod tokens;

@@ -37,3 +37,6 @@ pub use writer::BundleWriter;
 
 /// A bundle's id: the SHA-256 of its `manifest.json`, in lower-case hex.
 pub type BundleId = String;
+
+#[cfg(test)]
+mod tests;

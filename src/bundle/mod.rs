@@ -18,6 +18,7 @@ mod digest;
 mod error;
 mod frames;
 mod names;
+mod partial;
 mod reader;
 mod restore_text;
 mod rows;

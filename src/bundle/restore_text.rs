@@ -83,13 +83,14 @@ fn facts(tables: &[ManifestTable], draft: &ManifestDraft) -> String {
     let from = draft.window.from.as_deref().unwrap_or("unknown");
     let taken = draft.source.snapshot_time.as_deref();
     format!(
-        "\nwritten    {} by reinstate {} ({})\nsource     database {}, backup of {}\nwindow     from {from} to {}\nholds      {} rows in {} units, {} tables\n",
+        "\nwritten    {} by reinstate {} ({})\nsource     database {}, backup of {}\nwindow     from {} to {}\nholds      {} rows in {} units, {} tables\n",
         one_line(&draft.created),
         one_line(&draft.tool.version),
         one_line(&draft.tool.commit),
         one_line(&draft.source.database),
-        taken.unwrap_or("an unknown time"),
-        draft.window.to,
+        one_line(taken.unwrap_or("an unknown time")),
+        one_line(from),
+        one_line(&draft.window.to),
         totals.rows,
         totals.units,
         tables.len(),

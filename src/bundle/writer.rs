@@ -1,22 +1,17 @@
-//! Writes a bundle: in a directory beside its place, renamed at the very end.
+//! Writes a bundle, forward, unit by unit.
 //!
-//! Guarantees that the target is a whole bundle or is not there, whatever happens; that what is left of an attempt is
-//! removed when the writer is dropped, and by the next writer if the process was killed; that no bundle is written which
-//! [`Bundle`](super::Bundle) would refuse.
+//! Guarantees that the target is a whole bundle or is not there, whatever happens, and that no bundle is written which
+//! [`Bundle`](super::Bundle) would refuse. Refuses records that do not count the rows they were given.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::TempDir;
-
-use super::digest::{sha256, sync_dir, write_file};
+use super::digest::{sha256, write_file};
 use super::format::{
     FORMAT, Manifest, ManifestDraft, ManifestFile, ManifestTable, UnitLine, UnitRecord,
 };
 use super::frames::{FRAME_BYTES, LineWriter};
-use super::names::{LISTINGS, MANIFEST, MANIFEST_DIGEST, RESTORE, ROWS, UNITS, table_file};
+use super::names::{LISTINGS, MANIFEST, MANIFEST_DIGEST, RESTORE, UNITS, table_file};
+use super::partial::Partial;
 use super::reader::digest_line;
 use super::units::unit_fault;
 use super::{BundleError, BundleId, check, restore_text};
@@ -28,8 +23,6 @@ pub struct BundleWriter {
     tables: Vec<TableFile>,
     units: LineWriter,
     listings: Vec<LineWriter>,
-    target: PathBuf,
-    parent: PathBuf,
     frame_bytes: u64,
     unit_count: u64,
     row_count: u64,
@@ -37,7 +30,7 @@ pub struct BundleWriter {
     touched: Vec<usize>,
     /// One more than the highest relation any unit names.
     relations: usize,
-    partial: TempDir,
+    partial: Partial,
 }
 
 struct TableFile {
@@ -61,23 +54,8 @@ impl BundleWriter {
 
     /// Same, with frames of about `frame_bytes` uncompressed.
     pub(super) fn with_frames(target: &Path, frame_bytes: u64) -> Result<Self, BundleError> {
-        refuse_existing(target)?;
-        let parent = match target.parent() {
-            Some(parent) if parent != Path::new("") => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let partial = tempfile::Builder::new()
-            .prefix(".bundle-")
-            .suffix(".partial")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&parent)
-            .map_err(|e| BundleError::io("create a directory in", &parent, e))?;
+        let partial = Partial::create(target)?;
         let dir = partial.path();
-        let rows = dir.join(ROWS);
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&rows)
-            .map_err(|e| BundleError::io("create", &rows, e))?;
         let listing = |name| LineWriter::create(dir, name, frame_bytes);
         Ok(Self {
             tables: Vec::new(),
@@ -86,8 +64,6 @@ impl BundleWriter {
                 .into_iter()
                 .map(listing)
                 .collect::<Result<_, _>>()?,
-            target: target.to_owned(),
-            parent,
             frame_bytes,
             unit_count: 0,
             row_count: 0,
@@ -183,21 +159,7 @@ impl BundleWriter {
         let text = restore_text::render(&tables, &draft);
         files.push(write_file(dir, RESTORE, text.as_bytes())?);
         let id = write_manifest(dir, complete(draft, tables, files))?;
-        sync_dir(&dir.join(ROWS))?;
-        sync_dir(dir)?;
-        refuse_existing(&self.target)?;
-        fs::rename(dir, &self.target).map_err(|e| match e.kind() {
-            // Something came into the way just now.
-            ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty | ErrorKind::NotADirectory => {
-                BundleError::TargetExists {
-                    path: self.target.clone(),
-                }
-            }
-            _ => BundleError::io("create", &self.target, e),
-        })?;
-        // It is no longer where it would be removed from.
-        let _ = self.partial.keep();
-        sync_dir(&self.parent)?;
+        self.partial.publish()?;
         Ok(id)
     }
 
@@ -262,16 +224,6 @@ fn line_fault(line: &[u8], fields: usize) -> Option<String> {
         _ => 1 + line.iter().filter(|b| **b == b'\t').count(),
     };
     (has != fields).then(|| format!("has {has} fields, its table {fields} stored columns"))
-}
-
-fn refuse_existing(target: &Path) -> Result<(), BundleError> {
-    match fs::symlink_metadata(target) {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(BundleError::io("look at", target, e)),
-        Ok(_) => Err(BundleError::TargetExists {
-            path: target.to_owned(),
-        }),
-    }
 }
 
 fn complete(

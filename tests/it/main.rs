@@ -1,1 +1,3 @@
 //! Integration tests: real PostgreSQL, one binary.
+
+mod bundle;

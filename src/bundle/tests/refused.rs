@@ -62,6 +62,23 @@ fn a_writer_that_is_dropped_leaves_nothing() {
 }
 
 #[test]
+fn what_a_killed_writer_left_is_removed_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let alive = writer(dir.path());
+    let abandoned = dir.path().join(".bundle-x.partial");
+    fs::create_dir_all(abandoned.join("rows")).unwrap();
+    // Not ours: another name, or a link to somebody else's.
+    fs::create_dir_all(dir.path().join(".bundle-y/rows")).unwrap();
+    let link = dir.path().join(".bundle-z.partial");
+    std::os::unix::fs::symlink(".bundle-y", &link).unwrap();
+    drop(writer(dir.path()));
+    assert!(!abandoned.exists());
+    assert!(link.exists());
+    assert_eq!(entries(dir.path()).len(), 3);
+    alive.finish(made::draft(2, 0, 0)).unwrap();
+}
+
+#[test]
 fn lines_that_are_no_row_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = writer(dir.path());

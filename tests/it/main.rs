@@ -7,3 +7,4 @@ mod cluster;
 mod edges;
 mod support;
 mod tokens;
+mod bundle;

@@ -1,0 +1,191 @@
+//! `manifest.json`: what the bundle is, where it comes from, and the digest of every file in it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FormatVersion, ManifestRelation, ManifestTable};
+use crate::bundle::BundleError;
+use crate::bundle::check;
+use crate::bundle::names::MANIFEST;
+use crate::ident::TableName;
+
+/// The manifest. Its SHA-256 is the bundle's id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format version; must stay the first thing a reader looks at.
+    pub format: FormatVersion,
+    /// The build that wrote the bundle.
+    pub tool: ToolBuild,
+    /// When, RFC 3339.
+    pub created: String,
+    /// Where the rows come from.
+    pub source: Source,
+    /// The incident's window.
+    pub window: Window,
+    /// Digest of the settings that chose the rows, connections left out.
+    pub settings_digest: String,
+    /// Fingerprint of the schema of the tables in the bundle.
+    pub schema_fingerprint: String,
+    /// How the roots were narrowed, if they were.
+    pub roots: Option<RootFilter>,
+    /// The tables, in insertion order; everything else names a table by its place in this list, from 0.
+    pub tables: Vec<ManifestTable>,
+    /// Groups of tables, in the order in which they go in. A group of more than one, or of one that is `cyclic`, goes in
+    /// by a single statement.
+    pub insertion_order: Vec<Vec<usize>>,
+    /// The relations among the tables, and from them to tables outside; units name them by their place, from 0.
+    pub relations: Vec<ManifestRelation>,
+    /// What `extract` counted.
+    pub totals: Totals,
+    /// What was deleted and is not in the bundle, with the reason.
+    pub left_out: Vec<LeftOut>,
+    /// Every file but the manifest and its digest.
+    pub files: Vec<ManifestFile>,
+}
+
+/// What the writer of a bundle has to be told; it adds the rest of the [`Manifest`] itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestDraft {
+    /// See [`Manifest::tool`].
+    pub tool: ToolBuild,
+    /// See [`Manifest::created`].
+    pub created: String,
+    /// See [`Manifest::source`].
+    pub source: Source,
+    /// See [`Manifest::window`].
+    pub window: Window,
+    /// See [`Manifest::settings_digest`].
+    pub settings_digest: String,
+    /// See [`Manifest::schema_fingerprint`].
+    pub schema_fingerprint: String,
+    /// See [`Manifest::roots`].
+    pub roots: Option<RootFilter>,
+    /// See [`Manifest::insertion_order`].
+    pub insertion_order: Vec<Vec<usize>>,
+    /// See [`Manifest::relations`].
+    pub relations: Vec<ManifestRelation>,
+    /// See [`Manifest::totals`]; `rows` and `units` must be what was written.
+    pub totals: Totals,
+    /// See [`Manifest::left_out`].
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A build of this program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolBuild {
+    /// Version.
+    pub version: String,
+    /// Commit it was built from.
+    pub commit: String,
+    /// SHA-256 of the executable, hex, where it could be read.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// The snapshot that the rows come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// `system_identifier` of its control file, where one may ask.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
+    /// Position in the WAL, where it has one.
+    #[serde(default)]
+    pub lsn: Option<String>,
+    /// `server_version_num`.
+    pub server_version: u32,
+    /// Database.
+    pub database: String,
+    /// When the backup was taken, RFC 3339, where known.
+    #[serde(default)]
+    pub snapshot_time: Option<String>,
+}
+
+/// The incident's window `[from, to)`, RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Start; none where no window was asked for and the snapshot's time is unknown.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// End, exclusive.
+    pub to: String,
+}
+
+/// How the roots were narrowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFilter {
+    /// Roots come from this table only.
+    pub table: TableName,
+    /// The condition on it.
+    #[serde(default)]
+    pub where_sql: Option<String>,
+    /// Whether a file of keys chose them.
+    #[serde(default)]
+    pub keys_file: bool,
+}
+
+/// What `extract` counted: rows, but for `units`, `relinks` and `attachments`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Rows in the bundle.
+    pub rows: u64,
+    /// Units in the bundle.
+    pub units: u64,
+    /// References that the deletion set to NULL.
+    pub relinks: u64,
+    /// Deleted outside the window.
+    pub outside_window: u64,
+    /// Deleted nobody knows whether inside.
+    pub undetermined: u64,
+    /// Must not come back.
+    pub excluded: u64,
+    /// Files that the rows point at.
+    pub attachments: u64,
+}
+
+/// Rows of one table that were deleted and are not in the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Table.
+    pub table: TableName,
+    /// Why, for people.
+    pub reason: String,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// A file of the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Path relative to the bundle, with `/`.
+    pub path: String,
+    /// SHA-256 of the file as it lies there, compressed, lower-case hex.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Only as much as tells whether the rest can be understood.
+#[derive(Deserialize)]
+struct Probe {
+    format: FormatVersion,
+}
+
+impl Manifest {
+    /// Reads a manifest, whose version is looked at before anything else, and checks that it does not contradict itself.
+    ///
+    /// Errors: `Malformed`, `Version`, `Path`, `Inconsistent`.
+    pub fn parse(json: &[u8]) -> Result<Self, BundleError> {
+        let malformed = |e: serde_json::Error| BundleError::Malformed {
+            file: MANIFEST.to_owned(),
+            cause: e.to_string(),
+        };
+        let probe: Probe = serde_json::from_slice(json).map_err(malformed)?;
+        if !probe.format.readable() {
+            return Err(BundleError::Version {
+                found: probe.format,
+            });
+        }
+        let manifest: Self = serde_json::from_slice(json).map_err(malformed)?;
+        check::manifest(&manifest)?;
+        Ok(manifest)
+    }
+}

@@ -1,0 +1,77 @@
+//! What stands in a bundle's files: plain structs with their versions, apart from anything the program thinks with.
+//!
+//! A change that an older reader can ignore raises the minor version; any other raises the major one, and older readers
+//! refuse. Each version is listed at [`FORMAT`].
+
+mod manifest;
+mod table;
+mod unit;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use manifest::{
+    LeftOut, Manifest, ManifestDraft, ManifestFile, RootFilter, Source, ToolBuild, Totals, Window,
+};
+pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
+pub(super) use unit::UnitLine;
+pub use unit::{Evidence, Need, RowName, UnitRecord};
+
+/// The version this build writes.
+///
+/// - 1.0: the first.
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 0 };
+
+/// A format version, `major.minor`; in JSON a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormatVersion {
+    /// Readers refuse any other than their own.
+    pub major: u32,
+    /// Readers ignore what a higher one has added.
+    pub minor: u32,
+}
+
+impl FormatVersion {
+    /// Whether this build reads it: the one place that decides.
+    pub fn readable(self) -> bool {
+        self.major == FORMAT.major
+    }
+}
+
+impl fmt::Display for FormatVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for FormatVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no format version: expected major.minor");
+        let number = |part: &str| match part.bytes().all(|b| b.is_ascii_digit()) {
+            true => part.parse().map_err(|_| wrong()),
+            false => Err(wrong()),
+        };
+        let (major, minor) = text.split_once('.').ok_or_else(wrong)?;
+        Ok(Self {
+            major: number(major)?,
+            minor: number(minor)?,
+        })
+    }
+}
+
+impl Serialize for FormatVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FormatVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,67 @@
+//! `units.jsonl.zst`: one line a unit, in the order in which their rows stand in the files.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ident::{Key, UnitId};
+
+/// A unit: one deleted root row with its dependents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRecord {
+    /// Its number: 1 for the first, then one more each.
+    pub unit: UnitId,
+    /// Its root row.
+    pub root: RowName,
+    /// Rows in each file that has some: place of the table in the manifest, number of rows.
+    pub rows: Vec<(usize, u64)>,
+    /// When it was deleted, and who says so.
+    pub evidence: Evidence,
+    /// Units that must be there first; always earlier ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<UnitId>,
+    /// Rows referenced that are not in the bundle and are expected in live.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// Why it is here, where it is no root that was asked for (`needed by …`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A row by table and key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowName {
+    /// Place of the table in the manifest, from 0.
+    pub table: usize,
+    /// Key.
+    pub key: Key,
+}
+
+/// When a row was deleted: the interval `[from, to)`, RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Not before this; none where nobody knows.
+    pub from: Option<String>,
+    /// Before this.
+    pub to: String,
+    /// What tells it: `bracket`, `audit`, `wal`, `dead-tuples`, or what they were combined from.
+    pub source: String,
+}
+
+/// A reference to a row outside the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// Place of the relation in the manifest, from 0.
+    pub relation: usize,
+    /// Values of the relation's parent columns, in their order.
+    pub key: Key,
+}
+
+/// A unit as it stands in the file: with the frames that begin in it, so that a reader can start at any unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::bundle) struct UnitLine {
+    /// The unit.
+    #[serde(flatten)]
+    pub(in crate::bundle) record: UnitRecord,
+    /// Files in which this unit's first row begins a new zstd frame: place of the table, offset in the compressed file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::bundle) at: Vec<(usize, u64)>,
+}

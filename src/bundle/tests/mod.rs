@@ -1,0 +1,6 @@
+//! What holds for every bundle, whatever is in it.
+
+mod made;
+mod refused;
+mod restore_text;
+mod round_trip;

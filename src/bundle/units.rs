@@ -1,0 +1,139 @@
+//! Reads `units.jsonl.zst` forward, one unit at a time, each checked against the manifest.
+
+use std::collections::HashSet;
+
+use super::format::{Manifest, UnitLine, UnitRecord};
+use super::frames::LineReader;
+use super::names::UNITS;
+use super::{Bundle, BundleError};
+use crate::ident::UnitId;
+
+/// The units of a bundle, in order. After an error it has no more.
+pub struct Units {
+    lines: LineReader,
+    limits: Limits,
+    seen: UnitId,
+    ended: bool,
+    buffer: Vec<u8>,
+}
+
+/// How far the numbers in a unit may reach.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    units: u64,
+    tables: usize,
+    relations: usize,
+}
+
+impl Limits {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        Self {
+            units: manifest.totals.units,
+            tables: manifest.tables.len(),
+            relations: manifest.relations.len(),
+        }
+    }
+}
+
+impl Units {
+    /// Begins at the first unit.
+    pub(super) fn open(bundle: &Bundle) -> Result<Self, BundleError> {
+        Ok(Self {
+            lines: LineReader::open(&bundle.dir, UNITS, 0)?,
+            limits: Limits::of(&bundle.manifest),
+            seen: 0,
+            ended: false,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// The next unit with its frames.
+    pub(super) fn next_line(&mut self) -> Result<Option<UnitLine>, BundleError> {
+        if self.ended {
+            return Ok(None);
+        }
+        // Ends on every error, and is taken back where there is none.
+        self.ended = true;
+        self.buffer.clear();
+        if !self.lines.line(&mut self.buffer)? {
+            return match self.seen == self.limits.units {
+                true => Ok(None),
+                false => Err(BundleError::inconsistent(
+                    UNITS,
+                    format!(
+                        "it has {} units, the manifest says {}",
+                        self.seen, self.limits.units
+                    ),
+                )),
+            };
+        }
+        self.seen += 1;
+        let line = parse_line(&self.buffer, self.seen, self.limits)?;
+        self.ended = false;
+        Ok(Some(line))
+    }
+}
+
+impl Iterator for Units {
+    type Item = Result<UnitRecord, BundleError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.next_line().transpose()?;
+        Some(line.map(|l| l.record))
+    }
+}
+
+/// Reads line `number`, from 1.
+pub(super) fn parse_line(
+    json: &[u8],
+    number: u64,
+    limits: Limits,
+) -> Result<UnitLine, BundleError> {
+    let line: UnitLine = serde_json::from_slice(json).map_err(|e| BundleError::Malformed {
+        file: UNITS.to_owned(),
+        cause: format!("line {number}: {e}"),
+    })?;
+    let cause = unit_fault(&line.record, number).or_else(|| place_fault(&line, limits));
+    match cause {
+        None => Ok(line),
+        Some(cause) => Err(BundleError::inconsistent(
+            UNITS,
+            format!("line {number}: {cause}"),
+        )),
+    }
+}
+
+/// What is wrong with a unit by itself, if anything; `expected` is the number it must have.
+pub(super) fn unit_fault(unit: &UnitRecord, expected: UnitId) -> Option<String> {
+    let n = unit.unit;
+    if n != expected {
+        return Some(format!("unit {n} stands where unit {expected} belongs"));
+    }
+    if let Some(later) = unit.depends_on.iter().find(|d| **d == 0 || **d >= n) {
+        return Some(format!(
+            "unit {n} depends on unit {later}, which is not before it"
+        ));
+    }
+    let mut tables = HashSet::new();
+    let twice = unit.rows.iter().find(|(t, _)| !tables.insert(*t))?;
+    Some(format!("unit {n} names table {} twice", twice.0))
+}
+
+fn place_fault(line: &UnitLine, limits: Limits) -> Option<String> {
+    let unit = &line.record;
+    let tables = unit.rows.iter().map(|r| r.0);
+    let mut tables = tables
+        .chain(line.at.iter().map(|a| a.0))
+        .chain([unit.root.table]);
+    if let Some(table) = tables.find(|t| *t >= limits.tables) {
+        return Some(format!(
+            "it names table {table}; the manifest has {}",
+            limits.tables
+        ));
+    }
+    let far = unit.needs.iter().find(|n| n.relation >= limits.relations)?;
+    Some(format!(
+        "it names relation {}; the manifest has {}",
+        far.relation, limits.relations
+    ))
+}

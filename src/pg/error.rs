@@ -20,6 +20,8 @@ pub enum PgError {
         cause: String,
         /// The SQLSTATE where the server answered.
         sqlstate: Option<String>,
+        /// What an operator can do about it; see [`PgError::hint`].
+        hint: Option<String>,
     },
     /// The server refused a statement.
     #[error("{} (SQLSTATE {}) while {} on {}", .0.message, .0.sqlstate, .0.doing, .0.target)]
@@ -34,18 +36,17 @@ pub enum PgError {
         /// The cause in the system's words.
         cause: String,
     },
-    /// Consecutive transactions of one session reach different server processes.
+    /// Sessions do not keep their server process.
     #[error(
-        "{target} is behind a transaction pooler (one session was served by server processes {first} and {second}); \
-         session settings, advisory locks and row locks do not hold there. Connect to PostgreSQL directly, or to a \
-         pool in session mode"
+        "{target} is behind a transaction pooler ({}); session settings, advisory locks and row locks do not hold there",
+        pooler_proof(*.first, *.second)
     )]
     Pooler {
         /// Host, port, database and role.
         target: String,
         /// Process id seen first.
         first: i32,
-        /// Process id seen later.
+        /// Process id seen later, or through another session at the same time; 0 where none was given in time.
         second: i32,
     },
 }
@@ -116,6 +117,19 @@ impl PgError {
         }
     }
 
+    /// What an operator can do about it, as a sentence without a full stop, where something is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Connect { hint, .. } => hint.clone(),
+            Self::Pooler { .. } => Some(DIRECTLY.to_owned()),
+            Self::Server(error) if error.is_lost_statement() => Some(format!(
+                "statements prepared in this session are unknown to the server process that answered, as happens \
+                 behind a transaction pooler; {DIRECTLY}"
+            )),
+            _ => None,
+        }
+    }
+
     /// Whether trying the same thing again can succeed: deadlock, lock or statement timeout, serialization failure.
     pub fn is_transient(&self) -> bool {
         let transient = [
@@ -126,6 +140,26 @@ impl PgError {
         ];
         self.sqlstate()
             .is_some_and(|s| transient.iter().any(|t| t.code() == s))
+    }
+}
+
+const DIRECTLY: &str = "connect to PostgreSQL directly, or to a pool in session mode";
+
+fn pooler_proof(first: i32, second: i32) -> String {
+    match second {
+        0 => format!("a session lost its server process {first}, and no other was free"),
+        second if second == first => {
+            format!("two live sessions were served by one server process, {first}")
+        }
+        second => format!("one session was served by server processes {first} and {second}"),
+    }
+}
+
+impl ServerError {
+    /// Whether the server does not know, or knows already, a statement that our client library named (`s0`, `s1`, …).
+    fn is_lost_statement(&self) -> bool {
+        matches!(self.sqlstate.as_str(), "26000" | "42P05")
+            && self.message.starts_with("prepared statement \"s")
     }
 }
 

@@ -1,15 +1,26 @@
 //! PostgreSQL: how to reach a server, sessions with pinned settings, COPY streams, and what its errors mean.
 //!
 //! Every session of the program is opened here (DESIGN: reading sessions cannot write; every setting that changes how
-//! values are shown is pinned). No other room names `tokio_postgres` but for values and rows.
+//! values are shown is pinned; transaction poolers are refused before anything is set). No other room names `tokio_postgres` but for values and rows.
 
+mod connect;
 mod conninfo;
 pub mod copy;
+mod environment;
 mod error;
+mod explain;
+mod pooler;
+mod same;
 mod session;
+mod settings;
+mod target;
+mod tls;
 
-pub use conninfo::{Conninfo, Environment};
+pub use conninfo::Conninfo;
+pub use environment::Environment;
 pub use error::{PgError, ServerError};
-pub use session::{Access, Session, Target};
+pub use same::same_database;
+pub use session::{Access, CancelToken, Session};
+pub use target::Target;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;

@@ -1,14 +1,14 @@
 //! One session with a server: settings pinned, reading or writing, every failure named with what was being done.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, CopyInSink, CopyOutStream, Row};
+use tokio_postgres::{Client, CopyInSink, CopyOutStream, NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::root_cause;
-use super::{Conninfo, PgError};
+use super::connect::connect;
+use super::{Conninfo, PgError, Target, pooler, settings};
 
 /// Whether a session may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,121 +19,36 @@ pub enum Access {
     Writing,
 }
 
-/// What a session is connected to, for messages: never holds a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Host name, address, or socket directory.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Database.
-    pub database: String,
-    /// Role.
-    pub role: String,
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "database {} on {}:{} as {}",
-            self.database, self.host, self.port, self.role
-        )
-    }
-}
-
 /// One session.
 pub struct Session {
     client: Client,
     target: Target,
+    tls: Option<MakeRustlsConnect>,
     shown: String,
     server_version: u32,
+    backend_pid: i32,
 }
-
-/// The settings that decide how values are shown and how long a statement may wait, pinned in every session.
-const PINNED: &[(&str, &str)] = &[
-    ("default_transaction_isolation", "read committed"),
-    ("row_security", "off"),
-    ("DateStyle", "ISO, YMD"),
-    ("IntervalStyle", "postgres"),
-    ("TimeZone", "UTC"),
-    ("extra_float_digits", "3"),
-    ("bytea_output", "hex"),
-    ("lc_monetary", "C"),
-    ("xmloption", "content"),
-    ("client_encoding", "UTF8"),
-    ("search_path", "pg_catalog, pg_temp"),
-    ("standard_conforming_strings", "on"),
-    ("jit", "off"),
-    ("synchronous_commit", "on"),
-    ("idle_in_transaction_session_timeout", "0"),
-];
 
 impl Session {
     /// Opens a session for `purpose`, which `application_name` shows to whoever looks at `pg_stat_activity`.
+    ///
+    /// Refuses a transaction pooler before anything is set; that takes a second connection for a moment, the first
+    /// time that a `conninfo` (or a clone of it) is used.
     pub async fn open(conninfo: &Conninfo, access: Access, purpose: &str) -> Result<Self, PgError> {
-        let mut config = conninfo.config.clone();
-        config.application_name(format!("reinstate {purpose}"));
-        config.connect_timeout(Duration::from_secs(10));
-        let target = Target {
-            host: match config.get_hosts().first() {
-                Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
-                Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
-                None => "localhost".to_owned(),
-            },
-            port: config.get_ports().first().copied().unwrap_or(5432),
-            database: config
-                .get_dbname()
-                .or(config.get_user())
-                .unwrap_or_default()
-                .to_owned(),
-            role: config.get_user().unwrap_or_default().to_owned(),
-        };
-        let shown = target.to_string();
-        let connected = config.connect(tokio_postgres::NoTls).await;
-        let (client, connection) = connected.map_err(|e| PgError::Connect {
-            target: shown.clone(),
-            cause: e
-                .as_db_error()
-                .map_or_else(|| root_cause(&e), |db| db.message().to_owned()),
-            sqlstate: e.as_db_error().map(|db| db.code().code().to_owned()),
-        })?;
-        tokio::spawn(connection);
-        let mut session = Self {
-            client,
-            target,
+        let connected = connect(conninfo, &format!("reinstate {purpose}")).await?;
+        pooler::refuse(conninfo, &connected).await?;
+        let shown = connected.target.to_string();
+        let pinned = settings::pin(&connected.client, access)
+            .await
+            .map_err(|e| PgError::from_client(&shown, "pinning the session's settings", &e))?;
+        Ok(Self {
+            client: connected.client,
+            target: connected.target,
+            tls: connected.tls,
             shown,
-            server_version: 0,
-        };
-        session.pin(access).await?;
-        Ok(session)
-    }
-
-    async fn pin(&mut self, access: Access) -> Result<(), PgError> {
-        let read_only = if access == Access::Reading {
-            "on"
-        } else {
-            "off"
-        };
-        let mut sql = format!("set default_transaction_read_only = {read_only};");
-        for (name, value) in PINNED {
-            let quoted = if *name == "search_path" {
-                (*value).to_owned()
-            } else {
-                format!("'{value}'")
-            };
-            sql.push_str(&format!("set {name} = {quoted};"));
-        }
-        self.batch("pinning the session's settings", &sql).await?;
-        let row = self
-            .query_one(
-                "asking for the version",
-                "select current_setting('server_version_num')::int4",
-                &[],
-            )
-            .await?;
-        self.server_version = u32::try_from(row.get::<_, i32>(0)).unwrap_or_default();
-        Ok(())
+            server_version: pinned.server_version,
+            backend_pid: pinned.backend_pid,
+        })
     }
 
     /// What this session is connected to.
@@ -144,6 +59,27 @@ impl Session {
     /// The server's version as `server_version_num` gives it (150018 is 15.18).
     pub fn server_version(&self) -> u32 {
         self.server_version
+    }
+
+    /// The server process that serves this session, as `pg_locks` and `pg_stat_activity` show it.
+    pub fn backend_pid(&self) -> i32 {
+        self.backend_pid
+    }
+
+    /// Bounds how long a statement may wait for a lock, and how long it may take; zero is no bound.
+    pub async fn set_timeouts(&self, lock: Duration, statement: Duration) -> Result<(), PgError> {
+        let (lock, statement) = (lock.as_millis(), statement.as_millis());
+        let sql = format!("set lock_timeout = {lock}; set statement_timeout = {statement}");
+        self.batch("setting the session's timeouts", &sql).await
+    }
+
+    /// What ends the running statement from another task.
+    pub fn cancel_token(&self) -> CancelToken {
+        CancelToken {
+            token: self.client.cancel_token(),
+            tls: self.tls.clone(),
+            shown: self.shown.clone(),
+        }
     }
 
     fn wrap(&self, doing: &str, error: &tokio_postgres::Error) -> PgError {
@@ -165,14 +101,9 @@ impl Session {
 
     /// Runs one statement whose parameters are all text (the SQL casts them), in one round trip.
     pub async fn ask(&self, doing: &str, sql: &str, params: &[&str]) -> Result<Vec<Row>, PgError> {
-        let typed: Vec<(&(dyn ToSql + Sync), Type)> = params
-            .iter()
-            .map(|p| (p as &(dyn ToSql + Sync), Type::TEXT))
-            .collect();
-        self.client
-            .query_typed(sql, &typed)
-            .await
-            .map_err(|e| self.wrap(doing, &e))
+        let typed: Vec<(&(dyn ToSql + Sync), Type)> =
+            params.iter().map(|p| (p as &(dyn ToSql + Sync), Type::TEXT)).collect();
+        self.client.query_typed(sql, &typed).await.map_err(|e| self.wrap(doing, &e))
     }
 
     /// Runs one statement that gives exactly one row.
@@ -233,5 +164,25 @@ impl Session {
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+}
+
+/// Ends whatever statement a session is running; see [`Session::cancel_token`].
+#[derive(Clone)]
+pub struct CancelToken {
+    token: tokio_postgres::CancelToken,
+    tls: Option<MakeRustlsConnect>,
+    shown: String,
+}
+
+impl CancelToken {
+    /// Asks the server to end the statement, which then fails with SQLSTATE 57014. A statement that is already done
+    /// is left alone; the session lives on either way.
+    pub async fn cancel(&self) -> Result<(), PgError> {
+        let asked = match &self.tls {
+            Some(tls) => self.token.cancel_query(tls.clone()).await,
+            None => self.token.cancel_query(NoTls).await,
+        };
+        asked.map_err(|e| PgError::from_client(&self.shown, "cancelling a statement", &e))
     }
 }

@@ -153,7 +153,10 @@ fn pipes(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
         .iter()
         .map(|(name, value)| format!("-c {name}={value}"))
         .collect();
-    let mut out = format!("export PGOPTIONS='{}'\n", options.join(" "));
+    let mut out = format!(
+        "export PGCLIENTENCODING=UTF8 PGOPTIONS='{}'\n",
+        options.join(" ")
+    );
     for group in order {
         if group.len() > 1 {
             let names: Vec<_> = group

@@ -83,7 +83,8 @@ pub enum BundleError {
     },
     /// Something is there that the manifest does not list.
     #[error(
-        "{file} does not belong to the bundle (its manifest does not list it): move it out of the directory, or fetch the original"
+        "{file} does not belong to the bundle (its manifest does not list it): move it out of the \
+         directory, or fetch the original"
     )]
     Extra {
         /// The stranger.
@@ -91,7 +92,8 @@ pub enum BundleError {
     },
     /// A path leaves the directory, or a file is no plain file.
     #[error(
-        "bundle file {file:?} is refused ({cause}): a bundle holds plain files inside its own directory only; fetch the original, or extract again"
+        "bundle file {file:?} is refused ({cause}): a bundle holds plain files inside its own directory only; fetch \
+         the original, or extract again"
     )]
     Path {
         /// The path as written.

@@ -148,7 +148,7 @@ impl BundleWriter {
     /// Completes the bundle and puts it at its place, durably. Returns its id.
     ///
     /// Errors: `Rejected` where `draft` does not fit what was written; `TargetExists`, `Full`, `Io`. Nothing is at the
-    /// target then.
+    /// target then, unless the failure was to make the last step, the rename, durable.
     pub fn finish(self, draft: ManifestDraft) -> Result<BundleId, BundleError> {
         self.check_draft(&draft)?;
         let dir = self.partial.path();

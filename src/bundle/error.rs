@@ -15,13 +15,20 @@ const DAMAGED: &str =
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// Something stands where the bundle was to go.
-    #[error("{} exists already, and a bundle is never written over: choose another place, or move it away first", path.display())]
+    #[error(
+        "{} exists already, and a bundle is never written over: choose another place, or move it away first",
+        path.display()
+    )]
     TargetExists {
         /// The target.
         path: PathBuf,
     },
     /// The disk, the quota or a file size limit is exhausted.
-    #[error("no room to write {} ({cause}): no bundle was made and what was written is removed; free space there, or choose another place for the bundle, and extract again", path.display())]
+    #[error(
+        "no room to write {} ({cause}): no bundle was made and what was written is removed; free space there, or \
+         choose another place for the bundle, and extract again",
+        path.display()
+    )]
     Full {
         /// The file being written.
         path: PathBuf,
@@ -39,13 +46,21 @@ pub enum BundleError {
         cause: io::Error,
     },
     /// No manifest.
-    #[error("{} is no bundle: it has no manifest.json, which is written last, so it is something else or was not finished; name a bundle, or extract again", path.display())]
+    #[error(
+        "{} is no bundle: it has no manifest.json, which is written last, so it is something else or was not \
+         finished; name a bundle, or extract again",
+        path.display()
+    )]
     NotABundle {
         /// The directory.
         path: PathBuf,
     },
     /// Another major version.
-    #[error("the bundle has format {found} and this build reads format {}.x: use the reinstate that wrote it, or extract again", FORMAT.major)]
+    #[error(
+        "the bundle has format {found} and this build reads format {}.x: use the reinstate that wrote it, or \
+         extract again",
+        FORMAT.major
+    )]
     Version {
         /// The bundle's version.
         found: FormatVersion,
@@ -68,7 +83,8 @@ pub enum BundleError {
     },
     /// Something is there that the manifest does not list.
     #[error(
-        "{file} does not belong to the bundle (its manifest does not list it): move it out of the directory, or fetch the original"
+        "{file} does not belong to the bundle (its manifest does not list it): move it out of the \
+         directory, or fetch the original"
     )]
     Extra {
         /// The stranger.
@@ -76,7 +92,8 @@ pub enum BundleError {
     },
     /// A path leaves the directory, or a file is no plain file.
     #[error(
-        "bundle file {file:?} is refused ({cause}): a bundle holds plain files inside its own directory only; fetch the original, or extract again"
+        "bundle file {file:?} is refused ({cause}): a bundle holds plain files inside its own directory only; fetch \
+         the original, or extract again"
     )]
     Path {
         /// The path as written.

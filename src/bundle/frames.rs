@@ -2,7 +2,8 @@
 //!
 //! A frame ends only where the caller says there is a boundary, and only once it holds enough, so that small units share
 //! one and a reader can begin at a boundary; the concatenated frames are one zstd file. Each carries zstd's checksum,
-//! for those who read with `zstdcat`. Memory: one frame's window for each open file, whatever the size of a unit.
+//! for those who read with `zstdcat`. Memory: at most about 1 MiB for each file, whatever the size of a unit, and its
+//! longest row.
 //!
 //! Source: RFC 8878, 3 "Compression Algorithm".
 
@@ -22,15 +23,19 @@ use super::format::ManifestFile;
 pub(super) const FRAME_BYTES: u64 = 256 << 10;
 /// Compression level; higher ones cost more than the disk they save.
 const LEVEL: i32 = 3;
-/// Window of 512 KiB, as most frames are no longer, instead of the level's 2 MiB: one for each table is open at a time.
-const WINDOW_LOG: u32 = 19;
-/// Compressed bytes kept before they are written.
-const PENDING: usize = 64 << 10;
+/// Window of 256 KiB, as most frames are not much longer: each file that is read keeps one.
+const WINDOW_LOG: u32 = 18;
+/// Bytes kept before they are compressed: a file that gets few rows keeps these, and no compressor.
+const PENDING: usize = 256 << 10;
 
 /// A file of lines, being written.
 pub(super) struct LineWriter {
     file: HashedFile,
+    /// The frame, once some of it is compressed; its output is moved to the file each time.
     frame: Option<Encoder<'static, Vec<u8>>>,
+    /// The end of the frame, not yet compressed.
+    pending: Vec<u8>,
+    /// Uncompressed bytes of the frame.
     held: u64,
     frame_bytes: u64,
 }
@@ -41,6 +46,7 @@ impl LineWriter {
         Ok(Self {
             file: HashedFile::create(dir, name)?,
             frame: None,
+            pending: Vec::new(),
             held: 0,
             frame_bytes,
         })
@@ -48,13 +54,13 @@ impl LineWriter {
 
     /// Appends a line and its newline. Returns the offset of the frame, where the line begins a new one.
     pub(super) fn line(&mut self, line: &[u8]) -> Result<Option<u64>, BundleError> {
-        let begun = match self.frame {
-            Some(_) => None,
-            None => Some(self.file.bytes()),
-        };
-        self.write(line)?;
-        self.write(b"\n")?;
+        let begun = (self.held == 0).then(|| self.file.bytes());
+        self.pending.extend_from_slice(line);
+        self.pending.push(b'\n');
         self.held += line.len() as u64 + 1;
+        if self.pending.len() >= PENDING {
+            self.compress()?;
+        }
         Ok(begun)
     }
 
@@ -68,36 +74,38 @@ impl LineWriter {
 
     /// Ends the file, which is never empty: `zstdcat` wants at least one frame.
     pub(super) fn close(mut self) -> Result<ManifestFile, BundleError> {
-        if self.file.bytes() == 0 {
-            self.write(b"")?;
+        if self.held > 0 || self.file.bytes() == 0 {
+            self.end_frame()?;
         }
-        self.end_frame()?;
         self.file.close()
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+    fn end_frame(&mut self) -> Result<(), BundleError> {
+        self.compress()?;
+        self.held = 0;
+        let Some(frame) = self.frame.take() else {
+            return Ok(());
+        };
+        let rest = frame.finish().map_err(|e| failed(&self.file, e))?;
+        self.file.write(&rest)
+    }
+
+    /// Moves what is pending through the compressor into the file.
+    fn compress(&mut self) -> Result<(), BundleError> {
         let frame = match &mut self.frame {
             Some(frame) => frame,
             none => none.insert(new_frame().map_err(|e| failed(&self.file, e))?),
         };
-        frame.write_all(bytes).map_err(|e| failed(&self.file, e))?;
+        frame
+            .write_all(&self.pending)
+            .map_err(|e| failed(&self.file, e))?;
+        // What an uncommonly long row took is given back.
+        self.pending.clear();
+        self.pending.shrink_to(PENDING);
         let out = frame.get_mut();
-        if out.len() >= PENDING {
-            self.file.write(out)?;
-            out.clear();
-        }
+        self.file.write(out)?;
+        out.clear();
         Ok(())
-    }
-
-    fn end_frame(&mut self) -> Result<(), BundleError> {
-        self.held = 0;
-        match self.frame.take() {
-            None => Ok(()),
-            Some(frame) => {
-                let rest = frame.finish().map_err(|e| failed(&self.file, e))?;
-                self.file.write(&rest)
-            }
-        }
     }
 }
 

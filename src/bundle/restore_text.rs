@@ -83,7 +83,12 @@ fn facts(tables: &[ManifestTable], draft: &ManifestDraft) -> String {
     let from = draft.window.from.as_deref().unwrap_or("unknown");
     let taken = draft.source.snapshot_time.as_deref();
     format!(
-        "\nwritten    {} by reinstate {} ({})\nsource     database {}, backup of {}\nwindow     from {} to {}\nholds      {} rows in {} units, {} tables\n",
+        "
+written    {} by reinstate {} ({})
+source     database {}, backup of {}
+window     from {} to {}
+holds      {} rows, {} units, {} tables
+",
         one_line(&draft.created),
         one_line(&draft.tool.version),
         one_line(&draft.tool.commit),
@@ -107,7 +112,11 @@ fn script(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
         let stage = stage(place);
         let _ = write!(
             out,
-            "\ncreate temp table {stage} on commit drop as\n  select {} from {} with no data;\n\\copy {stage} from program 'zstdcat {}'\n",
+            "
+create temp table {stage} on commit drop as
+  select {} from {} with no data;
+\\copy {stage} from program 'zstdcat {}'
+",
             columns(table),
             table_sql(&table.table),
             table.file
@@ -153,7 +162,10 @@ fn pipes(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
         .iter()
         .map(|(name, value)| format!("-c {name}={value}"))
         .collect();
-    let mut out = format!("export PGOPTIONS='{}'\n", options.join(" "));
+    let mut out = format!(
+        "export PGCLIENTENCODING=UTF8 PGOPTIONS='{}'\n",
+        options.join(" ")
+    );
     for group in order {
         if group.len() > 1 {
             let names: Vec<_> = group

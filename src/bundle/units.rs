@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::format::{Manifest, UnitLine, UnitRecord};
+use super::format::{Manifest, Need, UnitLine, UnitRecord};
 use super::frames::LineReader;
 use super::names::UNITS;
 use super::{Bundle, BundleError};
@@ -18,11 +18,12 @@ pub struct Units {
 }
 
 /// How far the numbers in a unit may reach.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Limits {
     units: u64,
     tables: usize,
-    relations: usize,
+    /// Columns of each relation.
+    relations: Vec<usize>,
 }
 
 impl Limits {
@@ -30,7 +31,11 @@ impl Limits {
         Self {
             units: manifest.totals.units,
             tables: manifest.tables.len(),
-            relations: manifest.relations.len(),
+            relations: manifest
+                .relations
+                .iter()
+                .map(|r| r.parent_columns.len())
+                .collect(),
         }
     }
 }
@@ -68,7 +73,7 @@ impl Units {
             };
         }
         self.seen += 1;
-        let line = parse_line(&self.buffer, self.seen, self.limits)?;
+        let line = parse_line(&self.buffer, self.seen, &self.limits)?;
         self.ended = false;
         Ok(Some(line))
     }
@@ -87,7 +92,7 @@ impl Iterator for Units {
 pub(super) fn parse_line(
     json: &[u8],
     number: u64,
-    limits: Limits,
+    limits: &Limits,
 ) -> Result<UnitLine, BundleError> {
     let line: UnitLine = serde_json::from_slice(json).map_err(|e| BundleError::Malformed {
         file: UNITS.to_owned(),
@@ -119,7 +124,7 @@ pub(super) fn unit_fault(unit: &UnitRecord, expected: UnitId) -> Option<String> 
     Some(format!("unit {n} names table {} twice", twice.0))
 }
 
-fn place_fault(line: &UnitLine, limits: Limits) -> Option<String> {
+fn place_fault(line: &UnitLine, limits: &Limits) -> Option<String> {
     let unit = &line.record;
     let tables = unit.rows.iter().map(|r| r.0);
     let mut tables = tables
@@ -131,9 +136,14 @@ fn place_fault(line: &UnitLine, limits: Limits) -> Option<String> {
             limits.tables
         ));
     }
-    let far = unit.needs.iter().find(|n| n.relation >= limits.relations)?;
-    Some(format!(
-        "it names relation {}; the manifest has {}",
-        far.relation, limits.relations
-    ))
+    let fits = |n: &Need| limits.relations.get(n.relation) == Some(&n.key.0.len());
+    let wrong = unit.needs.iter().find(|n| !fits(n))?;
+    Some(need_fault(wrong.relation, wrong.key.0.len()))
+}
+
+/// What to say of a need that fits no relation.
+pub(super) fn need_fault(relation: usize, values: usize) -> String {
+    format!(
+        "a unit needs a row by {values} values of relation {relation}, which has not as many columns or is not there"
+    )
 }

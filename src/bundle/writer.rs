@@ -3,6 +3,7 @@
 //! Guarantees that the target is a whole bundle or is not there, whatever happens, and that no bundle is written which
 //! [`Bundle`](super::Bundle) would refuse. Refuses records that do not count the rows they were given.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::digest::{sha256, write_file};
@@ -13,7 +14,7 @@ use super::frames::{FRAME_BYTES, LineWriter};
 use super::names::{LISTINGS, MANIFEST, MANIFEST_DIGEST, RESTORE, UNITS, table_file};
 use super::partial::Partial;
 use super::reader::digest_line;
-use super::units::unit_fault;
+use super::units::{need_fault, unit_fault};
 use super::{BundleError, BundleId, check, restore_text};
 
 /// Writes one bundle: [`add_tables`](Self::add_tables), then for each unit its rows and
@@ -28,8 +29,8 @@ pub struct BundleWriter {
     row_count: u64,
     /// Tables with rows of the unit that has not ended.
     touched: Vec<usize>,
-    /// One more than the highest relation any unit names.
-    relations: usize,
+    /// Relations that units need rows by, and how many values they gave for each.
+    needed: BTreeMap<usize, usize>,
     partial: Partial,
 }
 
@@ -68,7 +69,7 @@ impl BundleWriter {
             unit_count: 0,
             row_count: 0,
             touched: Vec::new(),
-            relations: 0,
+            needed: BTreeMap::new(),
             partial,
         })
     }
@@ -123,8 +124,12 @@ impl BundleWriter {
         if let Some(cause) = unit_fault(&unit, self.unit_count + 1).or(self.count_fault(&unit)) {
             return Err(BundleError::rejected(cause));
         }
-        let needed = unit.needs.iter().map(|n| n.relation + 1).max();
-        self.relations = self.relations.max(needed.unwrap_or(0));
+        for need in &unit.needs {
+            let width = need.key.0.len();
+            if *self.needed.entry(need.relation).or_insert(width) != width {
+                return Err(BundleError::rejected(need_fault(need.relation, width)));
+            }
+        }
         self.touched.sort_unstable();
         let mut at = Vec::new();
         for table in self.touched.drain(..) {
@@ -143,7 +148,7 @@ impl BundleWriter {
     /// Completes the bundle and puts it at its place, durably. Returns its id.
     ///
     /// Errors: `Rejected` where `draft` does not fit what was written; `TargetExists`, `Full`, `Io`. Nothing is at the
-    /// target then.
+    /// target then, unless the failure was to make the last step, the rename, durable.
     pub fn finish(self, draft: ManifestDraft) -> Result<BundleId, BundleError> {
         self.check_draft(&draft)?;
         let dir = self.partial.path();
@@ -199,12 +204,14 @@ impl BundleWriter {
                 totals.0, totals.1, self.unit_count, self.row_count
             )));
         }
-        if self.relations > draft.relations.len() {
-            return Err(BundleError::rejected(format!(
-                "a unit names relation {}, there are {}",
-                self.relations - 1,
-                draft.relations.len()
-            )));
+        for (&relation, &width) in &self.needed {
+            let columns = draft
+                .relations
+                .get(relation)
+                .map(|r| r.parent_columns.len());
+            if columns != Some(width) {
+                return Err(BundleError::rejected(need_fault(relation, width)));
+            }
         }
         match check::order_fault(&draft.insertion_order, self.tables.len()) {
             None => Ok(()),
@@ -251,7 +258,10 @@ fn complete(
 
 /// Writes the manifest and its digest, both last.
 fn write_manifest(dir: &Path, manifest: Manifest) -> Result<BundleId, BundleError> {
-    check::manifest(&manifest).map_err(|e| BundleError::rejected(e.to_string()))?;
+    check::manifest(&manifest).map_err(|e| match e {
+        BundleError::Inconsistent { cause, .. } => BundleError::rejected(cause),
+        other => other,
+    })?;
     let mut text =
         serde_json::to_vec_pretty(&manifest).map_err(|e| BundleError::rejected(e.to_string()))?;
     text.push(b'\n');

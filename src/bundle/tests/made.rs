@@ -97,7 +97,7 @@ pub(super) fn unit(n: u64, rows: &Rows) -> UnitRecord {
             relation: 0,
             key: Key(vec!["9".into()]),
         }],
-        reason: (n % 2 == 0).then(|| "needed by unit 1".into()),
+        reason: n.is_multiple_of(2).then(|| "needed by unit 1".into()),
     }
 }
 

@@ -152,7 +152,15 @@ fn a_draft_that_does_not_fit_is_rejected() {
         d.totals.units = 1;
         d.relations.clear();
     });
-    assert!(text.contains("relation 0, there are 0"), "{text}");
+    assert!(text.contains("1 values of relation 0"), "{text}");
+    let text = refused(&|w, d| {
+        w.end_unit(made::unit(1, &Vec::new())).unwrap();
+        d.totals.units = 1;
+        let relation = &mut d.relations[0];
+        relation.child_columns.push("w".into());
+        relation.parent_columns.push("w".into());
+    });
+    assert!(text.contains("1 values of relation 0"), "{text}");
 }
 
 #[test]

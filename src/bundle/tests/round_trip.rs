@@ -101,8 +101,21 @@ proptest! {
         let at = at.index(json.len());
         let end = (at + with.len()).min(json.len());
         json.splice(at..end, with.iter().copied());
-        let _ = parse_line(&json, 1, Limits::of(&manifest));
-        let _ = parse_line(&with, 1, Limits::of(&manifest));
+        let limits = Limits::of(&manifest);
+        let _ = parse_line(&json, 1, &limits);
+        let _ = parse_line(&with, 1, &limits);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_frames(bytes in vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = zstd::encode_all(&b"a\nb\n"[..], 3).unwrap();
+        file.splice(at.index(file.len()).., bytes);
+        std::fs::write(dir.path().join("x"), file).unwrap();
+        let mut line = Vec::new();
+        if let Ok(mut lines) = frames::LineReader::open(dir.path(), "x", 0) {
+            while let Ok(true) = lines.line(&mut line) {}
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod drift;
 mod fingerprint;
 mod introspect;
+mod lookup;
 mod model;
 mod pattern;
 mod relation;
@@ -15,6 +16,7 @@ mod rowhash;
 pub use drift::{Comparable, Drift, TableDrift, compare};
 pub use fingerprint::fingerprint;
 pub use introspect::introspect;
+pub use lookup::Locator;
 pub use model::{
     Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
 };

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::{Column, Table};
-use crate::ident::{Key, array_literal, quote_ident};
+use crate::catalog::{Locator, Table};
+use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
 /// How many keys one question holds.
@@ -14,40 +14,19 @@ const KEYS_A_QUESTION: usize = 2_000;
 pub(super) async fn existing(
     session: &Session,
     table: &Table,
-    key: &[&Column],
+    key: &[String],
     keys: &[&Key],
 ) -> Result<HashSet<usize>, PgError> {
+    let locator = Locator::by_names(table, key);
     let mut found = HashSet::new();
-    let names: Vec<String> = (0..key.len()).map(|i| format!("k{i}")).collect();
-    let arrays: Vec<String> = (0..key.len())
-        .map(|i| format!("${}::text[]", i + 1))
-        .collect();
-    let equal: Vec<String> = key
-        .iter()
-        .zip(&names)
-        .map(|(c, n)| format!("t.{} = k.{n}::{}", quote_ident(&c.name), c.type_name))
-        .collect();
-    let sql = format!(
-        "select k.n from unnest({}) with ordinality as k({}, n)
-          where exists (select from {} t where {})",
-        arrays.join(", "),
-        names.join(", "),
-        table.from_sql(),
-        equal.join(" and "),
-    );
     for (base, chunk) in keys.chunks(KEYS_A_QUESTION).enumerate() {
-        let values: Vec<String> = (0..key.len())
-            .map(|i| array_literal(chunk.iter().map(|k| k.0.get(i).map(String::as_str))))
-            .collect();
-        let params: Vec<&str> = values.iter().map(String::as_str).collect();
-        for row in session
-            .ask(
-                &format!("looking for keys in {}", table.name),
-                &sql,
-                &params,
-            )
-            .await?
-        {
+        let sql = format!(
+            "select k.n from {} where exists (select from {} t where {})",
+            locator.list(chunk.iter().copied()),
+            table.from_sql(),
+            locator.matches("t"),
+        );
+        for row in session.ask(&format!("looking for keys in {}", table.name), &sql, &[]).await? {
             let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1);
             found.insert(base * KEYS_A_QUESTION + n - 1);
         }

@@ -140,11 +140,11 @@ impl Work<'_> {
                 .collect::<Vec<_>>()
         };
         let (deleted, inserted) = (of(Change::Deleted), of(Change::Inserted));
-        let (live_key, snapshot_key) = (self.live_key(), self.snapshot_key());
+        let key = &self.table.key;
         let (in_live, in_snapshot) = if keyed {
             tokio::try_join!(
-                existing(live, &self.table.live, &live_key, &deleted),
-                existing(snapshot, &self.table.snapshot, &snapshot_key, &inserted)
+                existing(live, &self.table.live, key, &deleted),
+                existing(snapshot, &self.table.snapshot, key, &inserted)
             )?
         } else {
             (HashSet::new(), HashSet::new())

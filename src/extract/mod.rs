@@ -1,1 +1,200 @@
-//! Room: extract.
+//! Packs what was deleted, with all that belongs to it, into a bundle.
+//!
+//! Candidates come from a comparison of keys; references between them are asked of the snapshot, whose own `=` joins
+//! them; [`crate::closure`] groups them into units; rows are then fetched in the order of the units, so that the
+//! bundle's files are read forward once. The snapshot and live are only read; the bundle appears whole or not at all.
+//!
+//! Memory: per candidate its key's text, 4 bytes, and what the closure needs; rows pass through in small groups.
+
+mod candidates;
+mod edges;
+mod keys;
+mod pack;
+mod roots;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::bundle::{
+    BundleError, BundleWriter, LeftOut, ManifestDraft, RootFilter, Source, ToolBuild, Totals, Window,
+};
+use crate::catalog::{Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations};
+use crate::closure::units;
+use crate::diff::{DiffError, Sides};
+use crate::event::Sink;
+use crate::ident::{Key, TableName};
+use crate::pg::{PgError, Session};
+
+use candidates::Candidates;
+
+/// What to extract.
+pub struct Request {
+    /// Tables whose deleted rows are roots.
+    pub patterns: TablePatterns,
+    /// Tables named as roots; empty: every table that `patterns` choose.
+    pub roots: Vec<TableName>,
+    /// Condition on the root table, as SQL over its columns.
+    pub where_sql: Option<String>,
+    /// Keys of the root table to which the roots are limited.
+    pub keys: Option<Vec<Key>>,
+    /// Relations that no foreign key states.
+    pub declared: Vec<Relation>,
+    /// When the backup was taken.
+    pub snapshot_time: Option<Timestamp>,
+    /// This build.
+    pub tool: ToolBuild,
+    /// Digest of the settings, connections left out.
+    pub settings_digest: String,
+    /// Where the bundle goes.
+    pub target: PathBuf,
+}
+
+/// What was extracted.
+#[derive(Debug)]
+pub struct Extracted {
+    /// The bundle's id.
+    pub bundle: String,
+    /// Sums.
+    pub totals: Totals,
+    /// Rows and units (by root) per table, in insertion order.
+    pub tables: Vec<(TableName, u64, u64)>,
+    /// What was deleted and stays so.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What can go wrong while extracting.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// The server refused or went away.
+    #[error(transparent)]
+    Pg(#[from] PgError),
+    /// The comparison failed.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
+    /// The bundle could not be written.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A root table that is not there, or cannot be compared.
+    #[error("--root {table}: {reason}")]
+    Root {
+        /// The table.
+        table: TableName,
+        /// Why it cannot be a root.
+        reason: String,
+    },
+    /// `--where` and `--keys` speak of one table.
+    #[error("--where and --keys need exactly one --root")]
+    OneRoot,
+    /// A key that cannot be a key of the root table.
+    #[error("--keys: `{key}` has {found} values, but the key of {table} has {expected}: {columns}")]
+    KeyWidth {
+        /// The table.
+        table: TableName,
+        /// The key.
+        key: Key,
+        /// Values in it.
+        found: usize,
+        /// Columns of the table's key.
+        expected: usize,
+        /// Their names.
+        columns: String,
+    },
+    /// More candidates than nodes can be numbered.
+    #[error("more than four thousand million rows are missing in live: is this the right live database?")]
+    TooMany,
+    /// The snapshot is not as it was a moment ago.
+    #[error("rows of {table} vanished from the snapshot while they were read: something writes to the snapshot; stop it and extract again")]
+    SnapshotMoves {
+        /// The table.
+        table: TableName,
+    },
+    /// Nothing was deleted.
+    #[error("nothing to extract: no row of {what} is missing in live")]
+    Nothing {
+        /// What was looked at.
+        what: String,
+    },
+}
+
+/// Extracts; see the module.
+pub async fn extract(
+    request: &Request,
+    sides: &Sides,
+    schemas: (&Schema, &Schema),
+    pairs: Vec<(TableName, Result<Box<Comparable>, Drift>)>,
+    sink: Sink<'_>,
+) -> Result<Extracted, ExtractError> {
+    let Some(session) = sides.snapshot.first() else { return Err(ExtractError::TooMany) };
+    roots::check(request, &pairs)?;
+    // Claims the place first: finding out at the end that it is taken would waste the work.
+    let mut writer = BundleWriter::create(&request.target)?;
+    let (snapshot, live) = schemas;
+    let window_to = now_of(sides).await?;
+
+    let mut left_out = candidates::not_comparable(&pairs);
+    let candidates = Candidates::find(sides, pairs, sink).await?;
+    let relations = merge_relations(snapshot, live, &request.declared);
+    let references = edges::collect(session, &candidates, &relations, live).await?;
+    let roots = roots::choose(request, session, &candidates).await?;
+    let units = units(candidates.len()?, &references.edges, roots.as_closure());
+    if units.is_empty() {
+        return Err(ExtractError::Nothing { what: roots::described(request) });
+    }
+    left_out.extend(candidates.left_out(&units));
+
+    let layout = pack::Layout::new(&candidates, &relations, &references, &units);
+    writer.add_tables(layout.manifest_tables(&candidates))?;
+    let from = request.snapshot_time.map(|t| t.to_string());
+    let evidence = crate::bundle::Evidence { from: from.clone(), to: window_to.clone(), source: "none".into() };
+    let tables =
+        pack::write(&mut writer, session, &candidates, &references, &units, &layout, &evidence).await?;
+    let totals = Totals {
+        rows: tables.iter().map(|t| t.1).sum(),
+        units: units.len() as u64,
+        ..Totals::default()
+    };
+    let draft = ManifestDraft {
+        tool: request.tool.clone(),
+        created: Timestamp::now().to_string(),
+        source: source(session, request).await?,
+        window: Window { from, to: window_to },
+        settings_digest: request.settings_digest.clone(),
+        schema_fingerprint: fingerprint(snapshot, tables.iter().map(|t| &t.0)),
+        roots: filter(request),
+        insertion_order: layout.groups.clone(),
+        relations: layout.relations.clone(),
+        totals,
+        left_out: left_out.clone(),
+    };
+    let bundle = writer.finish(draft)?;
+    Ok(Extracted { bundle, totals, tables, left_out })
+}
+
+/// The end of what the comparison can speak of: live's own clock, before anything is compared.
+async fn now_of(sides: &Sides) -> Result<String, PgError> {
+    let Some(live) = sides.live.first() else { return Ok(String::new()) };
+    let sql = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+    Ok(live.query_one("asking for the time", sql, &[]).await?.get(0))
+}
+
+async fn source(session: &Session, request: &Request) -> Result<Source, PgError> {
+    // Either can be refused to an ordinary role, or have no answer: then the bundle says nothing about it.
+    let text = async |sql: &str| -> Option<String> {
+        session.ask("asking where the snapshot comes from", sql, &[]).await.ok()?.first()?.get(0)
+    };
+    let lsn = "select coalesce(pg_last_wal_replay_lsn(),
+                      case when not pg_is_in_recovery() then pg_current_wal_lsn() end)::text";
+    Ok(Source {
+        system_identifier: text("select system_identifier::text from pg_control_system()").await,
+        lsn: text(lsn).await,
+        server_version: session.server_version(),
+        database: session.target().database.clone(),
+        snapshot_time: request.snapshot_time.map(|t| t.to_string()),
+    })
+}
+
+fn filter(request: &Request) -> Option<RootFilter> {
+    let table = request.roots.first()?.clone();
+    Some(RootFilter { table, where_sql: request.where_sql.clone(), keys_file: request.keys.is_some() })
+}

@@ -1,1 +1,64 @@
-//! Room: journal.
+//! The journal: what every run did to a database, kept in schema `reinstate` of that very database, so that it commits
+//! with the rows it speaks of.
+//!
+//! A batch's row in `reinstate.batch` is inserted first in its transaction: a retry whose predecessor is still
+//! committing waits there, and then sees that the work is done. The keys and `xmin` of the rows are written last.
+//!
+//! Every table has a primary key, so that a publication can carry it.
+
+mod lock;
+mod schema;
+mod states;
+mod store;
+
+pub use lock::RunLock;
+pub use schema::{ensure, exists};
+pub use states::{IllegalEvent, RunEvent, RunState, next};
+pub use store::{BatchRows, History, NewRun, QuarantinedUnit, Run, Store};
+
+use crate::pg::PgError;
+
+/// What can go wrong with the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The server refused or went away.
+    #[error(transparent)]
+    Pg(#[from] PgError),
+    /// A newer build wrote it.
+    #[error(
+        "the journal in {target} has version {found}, and this build knows up to {known}: use the build that wrote it, \
+         or a newer one"
+    )]
+    Version {
+        /// Host, database and role.
+        target: String,
+        /// The version found.
+        found: i32,
+        /// The version this build writes.
+        known: i32,
+    },
+    /// The journal's tables would stop a subscriber.
+    #[error(
+        "publication {publication} on {target} is FOR ALL TABLES: a subscriber would stop at the journal's new tables. \
+         Create them on every subscriber first, then on live, with the statements of docs/JOURNAL.md; then run again"
+    )]
+    Publication {
+        /// Host, database and role.
+        target: String,
+        /// The publication.
+        publication: String,
+    },
+    /// Somebody else is at work.
+    #[error("another run is at work on {target} (server process {pid}, {application}): wait for it to end")]
+    Busy {
+        /// Host, database and role.
+        target: String,
+        /// Its server process.
+        pid: i32,
+        /// Its `application_name`.
+        application: String,
+    },
+    /// Something the states do not allow.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+}

@@ -171,3 +171,19 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     }
     at.to_string()
 }
+
+impl PgError {
+    /// Rows that were inserted without an error and then were not there: something in the database ate or moved them.
+    pub fn vanished(session: &super::Session, table: &str, inserted: u64, found: u64) -> Self {
+        Self::Server(Box::new(ServerError {
+            target: session.target().to_string(),
+            doing: format!("reading back what was inserted into {table}"),
+            sqlstate: "09000".to_owned(),
+            message: format!("{inserted} rows were inserted and {found} are there: a trigger or rule took them"),
+            detail: None,
+            hint: None,
+            table: Some(table.to_owned()),
+            constraint: None,
+        }))
+    }
+}

@@ -1,1 +1,112 @@
-//! Room: restore.
+//! Puts a bundle back, online.
+//!
+//! [`plan()`] looks and changes nothing; [`execute`] works off the units in short transactions. A batch is one
+//! transaction, in this order:
+//!
+//! 1. its row in the journal, so that a retry waits for a predecessor that is still committing;
+//! 2. the parents in live, locked `FOR KEY SHARE NOWAIT` in key order: where the application holds one, we give way;
+//! 3. a look at what is there already: units with something in their way leave the batch;
+//! 4. the rows, parents first, by COPY; tables that reference each other in one statement;
+//! 5. keys and `xmin` of every row, into the journal.
+//!
+//! A batch that the server refuses is halved until the unit at fault is alone, which is left out with the server's own
+//! error. No live row is ever updated or deleted.
+
+mod batch;
+mod checks;
+mod insert;
+mod look;
+mod plan;
+mod prepare;
+mod run;
+mod tally;
+mod target;
+
+pub use batch::{Batch, BatchRow};
+pub use look::{Conflict, Looked, Presence, look};
+pub use plan::{Plan, TablePlan, plan};
+pub use run::{Execution, Interrupt, execute};
+pub use tally::{States, Tally};
+pub use target::{TargetTable, Targets};
+
+use std::time::Duration;
+
+use crate::bundle::BundleError;
+use crate::ident::TableName;
+use crate::journal::JournalError;
+use crate::pg::PgError;
+
+/// Settings that decide what a restore does.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Settings {
+    /// How long a batch is meant to take.
+    pub target_batch: Duration,
+    /// How long a unit that cannot fit in a batch may take alone.
+    pub max_unit_time: Duration,
+    /// Stop after this many units.
+    pub max_units: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { target_batch: Duration::from_millis(50), max_unit_time: Duration::from_secs(2), max_units: None }
+    }
+}
+
+/// What can go wrong while restoring.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The server refused or went away before anything was written.
+    #[error(transparent)]
+    Pg(#[from] PgError),
+    /// The bundle cannot be read.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Live is no place to write to.
+    #[error("{target} is a standby: it replays another server's changes and takes none; give the primary as --live")]
+    Standby {
+        /// Host, database and role.
+        target: String,
+    },
+    /// A table cannot take the rows.
+    #[error("{table} cannot take the bundle's rows: {reason}")]
+    Table {
+        /// The table.
+        table: TableName,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// The plan that was agreed upon is not what would happen now.
+    #[error("plan {asked} is out of date: a fresh plan is {fresh}, for live or the settings changed; look at it, then give its id")]
+    PlanChanged {
+        /// The id given.
+        asked: String,
+        /// The id of a fresh plan.
+        fresh: String,
+    },
+    /// Stopped at a safe point.
+    #[error("interrupted between two batches; what was committed stays, and running the same command again goes on (run {run})")]
+    Interrupted {
+        /// The run.
+        run: String,
+    },
+    /// Stopped in the middle of the work.
+    #[error("run {run} stopped: {cause}. What was committed stays whole; run the same command again to go on")]
+    Partly {
+        /// The run.
+        run: String,
+        /// Why.
+        cause: String,
+    },
+    /// A file of the case could not be written.
+    #[error("cannot write {file}: {cause}")]
+    Case {
+        /// The file.
+        file: String,
+        /// Why.
+        cause: String,
+    },
+}

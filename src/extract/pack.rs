@@ -1,0 +1,318 @@
+//! Writes the units: which tables, in which order, and their rows as the snapshot's COPY gives them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::bundle::{
+    BundleWriter, Evidence, ManifestColumn, ManifestRelation, ManifestTable, Need, RowName, UnitRecord,
+};
+use crate::catalog::{Identity, Relation, Table};
+use crate::closure::{Node, Unit, Units, insertion_order};
+use crate::ident::{Key, TableName, column_list, qualified_list};
+use crate::pg::Session;
+use crate::pg::copy::CopyLines;
+
+use super::ExtractError;
+use super::candidates::Candidates;
+use super::edges::References;
+
+/// Rows fetched at once, at most.
+const GROUP_ROWS: usize = 2_000;
+/// Bytes fetched at once, about, by the tables' average row.
+const GROUP_BYTES: u64 = 16 << 20;
+
+/// Tables and relations as the manifest numbers them.
+pub(super) struct Layout {
+    /// Candidate table by manifest table.
+    order: Vec<usize>,
+    /// Manifest table by candidate table.
+    places: Vec<Option<usize>>,
+    pub(super) groups: Vec<Vec<usize>>,
+    cyclic: Vec<bool>,
+    pub(super) relations: Vec<ManifestRelation>,
+    /// Manifest relation by relation.
+    relation_places: Vec<Option<usize>>,
+}
+
+impl Layout {
+    /// Numbers the tables that have rows in a unit by insertion order, and the relations that touch them.
+    pub(super) fn new(
+        candidates: &Candidates,
+        relations: &[Relation],
+        references: &References,
+        units: &Units,
+    ) -> Self {
+        let used: Vec<usize> = (0..candidates.tables.len())
+            .filter(|t| {
+                (0..candidates.count(*t)).any(|r| units.unit_of(candidates.node(*t, r)).is_some())
+            })
+            .collect();
+        let at = |name: &TableName| {
+            candidates.table(name).and_then(|t| used.iter().position(|u| *u == t))
+        };
+        let among: Vec<(usize, usize)> =
+            relations.iter().filter_map(|r| Some((at(&r.child)?, at(&r.parent)?))).collect();
+        let mut layout = Self {
+            order: Vec::new(),
+            places: vec![None; candidates.tables.len()],
+            groups: Vec::new(),
+            cyclic: Vec::new(),
+            relations: Vec::new(),
+            relation_places: vec![None; relations.len()],
+        };
+        for group in insertion_order(used.len(), &among) {
+            let mut places = Vec::new();
+            for member in group.tables {
+                layout.places[used[member]] = Some(layout.order.len());
+                places.push(layout.order.len());
+                layout.order.push(used[member]);
+                layout.cyclic.push(group.cyclic || group.self_reference);
+            }
+            layout.groups.push(places);
+        }
+        let needed: Vec<bool> = {
+            let mut needed = vec![false; relations.len()];
+            references.needs.iter().for_each(|(_, r, _)| needed[usize::from(*r)] = true);
+            needed
+        };
+        for (r, relation) in relations.iter().enumerate() {
+            if at(&relation.child).is_some() && (at(&relation.parent).is_some() || needed[r]) {
+                layout.relation_places[r] = Some(layout.relations.len());
+                layout.relations.push(manifest_relation(relation));
+            }
+        }
+        layout
+    }
+
+    /// The tables as the manifest describes them.
+    pub(super) fn manifest_tables(&self, candidates: &Candidates) -> Vec<ManifestTable> {
+        self.order
+            .iter()
+            .zip(&self.cyclic)
+            .map(|(t, cyclic)| {
+                let table = &candidates.tables[*t];
+                ManifestTable {
+                    table: table.snapshot.name.clone(),
+                    file: String::new(),
+                    columns: table.snapshot.columns.iter().map(manifest_column).collect(),
+                    key: table.key.clone(),
+                    rows: 0,
+                    cyclic: *cyclic,
+                }
+            })
+            .collect()
+    }
+}
+
+fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {
+    ManifestColumn {
+        name: column.name.clone(),
+        type_name: column.type_name.clone(),
+        not_null: column.not_null,
+        generated: column.generated,
+        identity: column.identity.map(|i| match i {
+            Identity::Always => "always".to_owned(),
+            Identity::ByDefault => "by default".to_owned(),
+        }),
+    }
+}
+
+fn manifest_relation(relation: &Relation) -> ManifestRelation {
+    ManifestRelation {
+        child: relation.child.clone(),
+        child_columns: relation.child_columns.clone(),
+        parent: relation.parent.clone(),
+        parent_columns: relation.parent_columns.clone(),
+        when: relation.when.clone(),
+        declared: relation.declared,
+    }
+}
+
+/// Rows and units (by root) of each table, in insertion order.
+type Written = Vec<(TableName, u64, u64)>;
+
+/// Writes all units; returns what was written per table.
+pub(super) async fn write(
+    writer: &mut BundleWriter,
+    session: &Session,
+    candidates: &Candidates,
+    references: &References,
+    units: &Units,
+    layout: &Layout,
+    evidence: &Evidence,
+) -> Result<Written, ExtractError> {
+    let mut packer = Packer { writer, session, candidates, references, layout, evidence };
+    let mut written: Written = layout
+        .order
+        .iter()
+        .map(|t| (candidates.tables[*t].snapshot.name.clone(), 0, 0))
+        .collect();
+    let limit = packer.group_rows();
+    let mut group: Vec<Unit<'_>> = Vec::new();
+    let mut rows = 0;
+    for unit in units.iter() {
+        let (root, _) = candidates.place(unit.root);
+        if let Some(place) = layout.places[root] {
+            written[place].2 += 1;
+        }
+        for node in unit.rows {
+            if let Some(place) = layout.places[candidates.place(*node).0] {
+                written[place].1 += 1;
+            }
+        }
+        if rows + unit.rows.len() > limit && !group.is_empty() {
+            packer.group(&group).await?;
+            group.clear();
+            rows = 0;
+        }
+        if unit.rows.len() > limit {
+            packer.alone(&unit, limit).await?;
+            continue;
+        }
+        rows += unit.rows.len();
+        group.push(unit);
+    }
+    packer.group(&group).await?;
+    Ok(written)
+}
+
+struct Packer<'a> {
+    writer: &'a mut BundleWriter,
+    session: &'a Session,
+    candidates: &'a Candidates,
+    references: &'a References,
+    layout: &'a Layout,
+    evidence: &'a Evidence,
+}
+
+impl Packer<'_> {
+    /// Rows per group, so that a group fits in memory whatever the width of the rows.
+    fn group_rows(&self) -> usize {
+        let widest = self.layout.order.iter().map(|t| {
+            let table = &self.candidates.tables[*t].snapshot;
+            table.bytes / table.estimated_rows.max(1)
+        });
+        let widest = widest.max().unwrap_or(1).max(1);
+        usize::try_from(GROUP_BYTES / widest).unwrap_or(GROUP_ROWS).clamp(20, GROUP_ROWS)
+    }
+
+    /// Units that fit in memory together: one fetch a table.
+    async fn group(&mut self, units: &[Unit<'_>]) -> Result<(), ExtractError> {
+        let mut nodes: BTreeMap<usize, Vec<Node>> = BTreeMap::new();
+        for node in units.iter().flat_map(|u| u.rows) {
+            nodes.entry(self.candidates.place(*node).0).or_default().push(*node);
+        }
+        let mut lines: BTreeMap<usize, VecDeque<Bytes>> = BTreeMap::new();
+        for (table, nodes) in &nodes {
+            let mut fetched = VecDeque::with_capacity(nodes.len());
+            self.fetch(*table, nodes, |line| {
+                fetched.push_back(line);
+                Ok(())
+            })
+            .await?;
+            lines.insert(*table, fetched);
+        }
+        for unit in units {
+            for node in unit.rows {
+                let (table, _) = self.candidates.place(*node);
+                let line = lines.get_mut(&table).and_then(VecDeque::pop_front);
+                if let (Some(place), Some(line)) = (self.layout.places[table], line) {
+                    self.writer.row(place, &line)?;
+                }
+            }
+            self.end(unit)?;
+        }
+        Ok(())
+    }
+
+    /// A unit that is too large for that: its rows pass through one by one.
+    async fn alone(&mut self, unit: &Unit<'_>, limit: usize) -> Result<(), ExtractError> {
+        let mut nodes: BTreeMap<usize, Vec<Node>> = BTreeMap::new();
+        for node in unit.rows {
+            nodes.entry(self.candidates.place(*node).0).or_default().push(*node);
+        }
+        for (table, nodes) in &nodes {
+            for chunk in nodes.chunks(limit) {
+                let mut fetched = Vec::with_capacity(chunk.len());
+                self.fetch(*table, chunk, |line| {
+                    fetched.push(line);
+                    Ok(())
+                })
+                .await?;
+                for line in fetched {
+                    if let Some(place) = self.layout.places[*table] {
+                        self.writer.row(place, &line)?;
+                    }
+                }
+            }
+        }
+        self.end(unit)
+    }
+
+    /// The rows of `nodes`, in that order, as COPY lines.
+    async fn fetch(
+        &self,
+        table: usize,
+        nodes: &[Node],
+        mut take: impl FnMut(Bytes) -> Result<(), ExtractError>,
+    ) -> Result<(), ExtractError> {
+        let source: &Table = &self.candidates.tables[table].snapshot;
+        let keys: Vec<Key> = nodes.iter().map(|n| self.candidates.key(*n)).collect();
+        let locator = self.candidates.locator(table);
+        let columns: Vec<&str> =
+            source.columns.iter().filter(|c| !c.generated).map(|c| c.name.as_str()).collect();
+        let sql = format!(
+            "copy (select {} from (select k.n as reinstate_n, {} from {} join {} t on {}) r order by reinstate_n) to stdout",
+            column_list(&columns),
+            qualified_list("t", &columns),
+            locator.list(keys.iter()),
+            source.from_sql(),
+            locator.matches("t"),
+        );
+        let mut lines =
+            CopyLines::start(self.session, &format!("fetching rows of {}", source.name), &sql).await?;
+        let mut fetched = 0;
+        while let Some(line) = lines.next().await? {
+            fetched += 1;
+            take(line)?;
+        }
+        if fetched != nodes.len() {
+            return Err(ExtractError::SnapshotMoves { table: source.name.clone() });
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, unit: &Unit<'_>) -> Result<(), ExtractError> {
+        let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut needs: Vec<Need> = Vec::new();
+        for node in unit.rows {
+            if let Some(place) = self.layout.places[self.candidates.place(*node).0] {
+                *rows.entry(place).or_default() += 1;
+            }
+            let first = self.references.needs.partition_point(|n| n.0 < *node);
+            for (_, relation, key) in self.references.needs[first..].iter().take_while(|n| n.0 == *node) {
+                if let Some(place) = self.layout.relation_places[usize::from(*relation)] {
+                    let key = self.references.outside[*key as usize].clone();
+                    needs.push(Need { relation: place, key });
+                }
+            }
+        }
+        needs.sort_by(|a, b| (a.relation, &a.key).cmp(&(b.relation, &b.key)));
+        needs.dedup();
+        let (root, _) = self.candidates.place(unit.root);
+        let record = UnitRecord {
+            unit: unit.number,
+            root: RowName {
+                table: self.layout.places[root].unwrap_or_default(),
+                key: self.candidates.key(unit.root),
+            },
+            rows: rows.into_iter().collect(),
+            evidence: self.evidence.clone(),
+            depends_on: unit.depends_on.to_vec(),
+            needs,
+            reason: unit.needed.then(|| "needed by other units".to_owned()),
+        };
+        Ok(self.writer.end_unit(record)?)
+    }
+}

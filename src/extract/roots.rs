@@ -1,0 +1,149 @@
+//! Which candidates are roots: those that were asked for.
+
+use std::collections::HashSet;
+
+use crate::catalog::{Comparable, Drift};
+use crate::closure::{Node, Roots};
+use crate::ident::{Key, TableName};
+use crate::pg::Session;
+
+use super::candidates::Candidates;
+use super::{ExtractError, Request};
+
+/// Candidates that one question holds.
+const ROWS_A_QUESTION: usize = 5_000;
+
+/// The roots.
+pub(super) enum Chosen {
+    All,
+    Nodes(Vec<Node>),
+}
+
+impl Chosen {
+    pub(super) fn as_closure(&self) -> Roots<'_> {
+        match self {
+            Self::All => Roots::All,
+            Self::Nodes(nodes) => Roots::Chosen(nodes),
+        }
+    }
+}
+
+/// Refuses, before anything is read, roots that cannot be.
+pub(super) fn check(
+    request: &Request,
+    pairs: &[(TableName, Result<Box<Comparable>, Drift>)],
+) -> Result<(), ExtractError> {
+    if (request.where_sql.is_some() || request.keys.is_some()) && request.roots.len() != 1 {
+        return Err(ExtractError::OneRoot);
+    }
+    for root in &request.roots {
+        let reason = match pairs.iter().find(|(name, _)| name == root) {
+            Some((_, Ok(pair))) => match key_width(root, pair, request.keys.as_deref()) {
+                None => continue,
+                Some(error) => return Err(error),
+            },
+            Some((_, Err(Drift::OnlyInLive))) => "the snapshot does not have this table".to_owned(),
+            Some((_, Err(Drift::OnlyInSnapshot))) => "live does not have this table".to_owned(),
+            Some((_, Err(Drift::Skipped(reason)))) => reason.clone(),
+            None => "neither the snapshot nor live has this table; write schema.table".to_owned(),
+        };
+        return Err(ExtractError::Root { table: root.clone(), reason });
+    }
+    Ok(())
+}
+
+fn key_width(root: &TableName, pair: &Comparable, keys: Option<&[Key]>) -> Option<ExtractError> {
+    let wrong = keys?.iter().find(|k| k.0.len() != pair.key.len())?;
+    Some(ExtractError::KeyWidth {
+        table: root.clone(),
+        key: wrong.clone(),
+        found: wrong.0.len(),
+        expected: pair.key.len(),
+        columns: if pair.key.is_empty() { "it has no key".into() } else { pair.key.join(", ") },
+    })
+}
+
+/// Chooses the roots among the candidates.
+pub(super) async fn choose(
+    request: &Request,
+    session: &Session,
+    candidates: &Candidates,
+) -> Result<Chosen, ExtractError> {
+    if request.roots.is_empty() && request.patterns.is_everything() {
+        return Ok(Chosen::All);
+    }
+    let mut nodes = Vec::new();
+    for (t, table) in candidates.tables.iter().enumerate() {
+        let name = &table.snapshot.name;
+        let named = request.roots.is_empty() || request.roots.contains(name);
+        if named && request.patterns.chooses(name) {
+            nodes.extend((0..candidates.count(t)).map(|r| candidates.node(t, r)));
+        }
+    }
+    if let (Some(root), true) =
+        (request.roots.first(), request.where_sql.is_some() || request.keys.is_some())
+        && let Some(t) = candidates.table(root)
+    {
+        nodes = narrowed(request, session, candidates, t, nodes).await?;
+    }
+    Ok(Chosen::Nodes(nodes))
+}
+
+/// Keeps the nodes for which the condition holds in the snapshot and whose key was listed: both by the server's `=`.
+async fn narrowed(
+    request: &Request,
+    session: &Session,
+    candidates: &Candidates,
+    table: usize,
+    nodes: Vec<Node>,
+) -> Result<Vec<Node>, ExtractError> {
+    let locator = candidates.locator(table);
+    let from = candidates.tables[table].snapshot.from_sql();
+    // The alias is the table's own name, so that a condition may be written with or without it.
+    let alias = crate::ident::quote_ident(&candidates.tables[table].snapshot.name.name);
+    let condition = request.where_sql.as_deref().unwrap_or("true");
+    let doing = "evaluating --where on the snapshot";
+    let mut kept = Vec::new();
+    for chunk in nodes.chunks(ROWS_A_QUESTION) {
+        let keys: Vec<Key> = chunk.iter().map(|n| candidates.key(*n)).collect();
+        let sql = format!(
+            "select n from (select k.n from {} join {from} {alias} on {} where ({condition}\n)) s",
+            locator.list(keys.iter()),
+            locator.matches(&alias),
+        );
+        for row in session.ask(doing, &sql, &[]).await? {
+            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
+            kept.push(chunk[n]);
+        }
+    }
+    if let Some(listed) = &request.keys {
+        let mut wanted = HashSet::new();
+        for chunk in listed.chunks(ROWS_A_QUESTION) {
+            let sql = format!(
+                "select array[{}] from {} join {from} {alias} on {}",
+                locator.texts(&alias).join(", "),
+                locator.list(chunk.iter()),
+                locator.matches(&alias),
+            );
+            for row in session.ask("looking up --keys in the snapshot", &sql, &[]).await? {
+                wanted.extend(candidates.find_key(table, &Key(row.get(0))));
+            }
+        }
+        kept.retain(|n| wanted.contains(n));
+    }
+    kept.sort_unstable();
+    Ok(kept)
+}
+
+/// What was asked for, for people.
+pub(super) fn described(request: &Request) -> String {
+    if request.roots.is_empty() {
+        return "the tables compared".to_owned();
+    }
+    let names: Vec<String> = request.roots.iter().map(ToString::to_string).collect();
+    let narrowed = match (&request.where_sql, &request.keys) {
+        (None, None) => "",
+        _ => " that matches --where or --keys",
+    };
+    format!("{}{narrowed}", names.join(", "))
+}

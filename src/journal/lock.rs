@@ -1,0 +1,53 @@
+//! One run at a time: an advisory lock, held by the session that writes, so that it ends with that session.
+
+use std::time::{Duration, Instant};
+
+use crate::pg::Session;
+
+use super::JournalError;
+
+/// The lock's two numbers: "rein", "stat".
+const LOCK: (i32, i32) = (0x7265_696e, 0x7374_6174);
+
+/// How long a predecessor that died may take to end its session.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Takes the lock.
+#[derive(Debug, Clone, Copy)]
+pub struct RunLock;
+
+impl RunLock {
+    /// Takes the lock for `session`; with `patient`, waits up to ten seconds for a dead predecessor's session to end.
+    ///
+    /// Errors: `Busy`, naming who holds it.
+    pub async fn take(session: &Session, patient: bool) -> Result<Self, JournalError> {
+        let started = Instant::now();
+        loop {
+            let sql = "select pg_try_advisory_lock($1, $2)";
+            let row = session.query_one("taking the run lock", sql, &[&LOCK.0, &LOCK.1]).await?;
+            if row.get(0) {
+                return Ok(Self);
+            }
+            if !patient || started.elapsed() >= PATIENCE {
+                return Err(Self::busy(session).await?);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn busy(session: &Session) -> Result<JournalError, JournalError> {
+        let sql = "select l.pid, coalesce(a.application_name, '')
+                     from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+                    where l.locktype = 'advisory' and l.classid = $1::int8::oid and l.objid = $2::int8::oid
+                      and l.database = (select oid from pg_database where datname = current_database())
+                      and l.granted limit 1";
+        let (class, object) = (i64::from(LOCK.0), i64::from(LOCK.1));
+        let rows = session.query("asking who holds the run lock", sql, &[&class, &object]).await?;
+        let row = rows.first();
+        Ok(JournalError::Busy {
+            target: session.target().to_string(),
+            pid: row.map_or(0, |r| r.get(0)),
+            application: row.map_or_else(String::new, |r| r.get(1)),
+        })
+    }
+}

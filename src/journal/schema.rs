@@ -1,0 +1,99 @@
+//! The journal's tables.
+
+use crate::pg::Session;
+
+use super::JournalError;
+
+/// The version this build writes.
+///
+/// - 1: the first.
+const VERSION: i32 = 1;
+
+/// The tables, each with a primary key.
+pub(super) const TABLES: &str = "
+create schema if not exists reinstate;
+create table if not exists reinstate.version (version int4 primary key);
+create table if not exists reinstate.run (
+    run text primary key,
+    kind text not null,
+    bundle text not null,
+    state text not null,
+    started timestamptz not null default now(),
+    ended timestamptz,
+    tool text not null,
+    settings jsonb not null,
+    unrehearsed text,
+    os_user text not null,
+    host text not null,
+    command text not null
+);
+create table if not exists reinstate.batch (
+    run text not null references reinstate.run,
+    batch int8 not null,
+    units int8[] not null,
+    committed timestamptz not null default clock_timestamp(),
+    primary key (run, batch)
+);
+create table if not exists reinstate.batch_rows (
+    run text not null,
+    batch int8 not null,
+    table_name text not null,
+    inserted int8 not null,
+    already_present int8 not null,
+    gone_since int8 not null,
+    units int8[] not null,
+    keys text[] not null,
+    xmins xid8[] not null,
+    primary key (run, batch, table_name),
+    foreign key (run, batch) references reinstate.batch
+);
+create table if not exists reinstate.quarantined (
+    run text not null references reinstate.run,
+    unit int8 not null,
+    root_table text not null,
+    root_key text not null,
+    reason text not null,
+    sqlstate text,
+    rows jsonb not null,
+    primary key (run, unit)
+);
+";
+
+/// Whether the database has a journal that this role may read.
+pub async fn exists(session: &Session) -> Result<bool, JournalError> {
+    let sql = "select to_regclass('reinstate.run') is not null";
+    Ok(session.query_one("looking for the journal", sql, &[]).await?.get(0))
+}
+
+/// Makes sure that the database has a journal of this version.
+///
+/// Errors: `Version` for one of a newer build; `Publication` where new tables would stop a subscriber.
+pub async fn ensure(session: &Session) -> Result<(), JournalError> {
+    let target = session.target().to_string();
+    if !exists(session).await? {
+        refuse_publication(session, &target).await?;
+        let create = format!(
+            "begin; {TABLES} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit"
+        );
+        if let Err(error) = session.batch("creating the journal (schema reinstate)", &create).await {
+            session.batch("rolling back", "rollback").await?;
+            return Err(error.into());
+        }
+    }
+    let sql = "select coalesce(max(version), 0) from reinstate.version";
+    let found: i32 = session.query_one("reading the journal's version", sql, &[]).await?.get(0);
+    if found > VERSION {
+        return Err(JournalError::Version { target, found, known: VERSION });
+    }
+    Ok(())
+}
+
+async fn refuse_publication(session: &Session, target: &str) -> Result<(), JournalError> {
+    let sql = "select pubname::text from pg_publication where puballtables order by 1 limit 1";
+    match session.query("looking at publications", sql, &[]).await?.first() {
+        None => Ok(()),
+        Some(row) => {
+            Err(JournalError::Publication { target: target.to_owned(), publication: row.get(0) })
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads and writes the journal.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::Value;
+
+use crate::ident::{Key, RunId, UnitId, quote_literal};
+use crate::pg::{PgError, Session};
+
+use super::{JournalError, RunEvent, RunState, next};
+
+/// A run as it begins.
+pub struct NewRun {
+    /// Id.
+    pub run: RunId,
+    /// `restore`.
+    pub kind: String,
+    /// The bundle's id.
+    pub bundle: String,
+    /// Version, commit and digest of the build.
+    pub tool: String,
+    /// Settings that decide what it does.
+    pub settings: Value,
+    /// Why there was no rehearsal.
+    pub unrehearsed: Option<String>,
+    /// Who, where, what was typed (without connection strings).
+    pub os_user: String,
+    /// Host it runs on.
+    pub host: String,
+    /// Command line.
+    pub command: String,
+}
+
+/// A run as the journal knows it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Id.
+    pub run: RunId,
+    /// State.
+    pub state: RunState,
+}
+
+/// What a batch did to one table.
+pub struct BatchRows {
+    /// Table, as shown.
+    pub table: String,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows that were there already, with the same content.
+    pub already_present: u64,
+    /// Rows that an earlier run inserted and somebody deleted since.
+    pub gone_since: u64,
+}
+
+/// A unit that was left out.
+#[derive(Debug, Clone)]
+pub struct QuarantinedUnit {
+    /// The unit.
+    pub unit: UnitId,
+    /// Table of its root, as shown.
+    pub root_table: String,
+    /// Key of its root.
+    pub root_key: Key,
+    /// Why.
+    pub reason: String,
+    /// The server's code, where it refused.
+    pub sqlstate: Option<String>,
+    /// Rows by table, as shown.
+    pub rows: BTreeMap<String, u64>,
+}
+
+/// What earlier runs, and this one so far, did with a bundle's units.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Units restored by the run at hand.
+    pub done: HashSet<UnitId>,
+    /// Units restored by earlier runs of the same bundle.
+    pub earlier: HashSet<UnitId>,
+    /// Units that the last run left out.
+    pub quarantined: HashSet<UnitId>,
+    /// The highest batch of the run at hand.
+    pub last_batch: i64,
+}
+
+/// The journal of one database.
+pub struct Store<'a> {
+    session: &'a Session,
+}
+
+/// The next event's effect on a stored state must be legal; see [`next`].
+impl<'a> Store<'a> {
+    /// Of the database that `session` is connected to.
+    pub fn new(session: &'a Session) -> Self {
+        Self { session }
+    }
+
+    /// The last restore of a bundle, if there was one.
+    pub async fn last_run(&self, bundle: &str) -> Result<Option<Run>, JournalError> {
+        let sql = "select run, state from reinstate.run where bundle = $1 and kind = 'restore'
+                    order by started desc, run desc limit 1";
+        let rows = self.session.query("reading the journal", sql, &[&bundle]).await?;
+        Ok(rows.first().map(|row| Run {
+            run: RunId(row.get(0)),
+            // A word this build does not know can only come from a newer one, which has ended the run in its own way.
+            state: row.get::<_, &str>(1).parse().unwrap_or(RunState::Partly),
+        }))
+    }
+
+    /// Records a run that begins.
+    pub async fn begin(&self, new: &NewRun) -> Result<(), JournalError> {
+        let sql = "insert into reinstate.run
+                   (run, kind, bundle, state, tool, settings, unrehearsed, os_user, host, command)
+                   values ($1, $2, $3, 'running', $4, $5::text::jsonb, $6, $7, $8, $9)";
+        let settings = new.settings.to_string();
+        self.session
+            .execute(
+                "recording the run",
+                sql,
+                &[
+                    &new.run.0,
+                    &new.kind,
+                    &new.bundle,
+                    &new.tool,
+                    &settings,
+                    &new.unrehearsed,
+                    &new.os_user,
+                    &new.host,
+                    &new.command,
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Moves a run to the state that an event leads to.
+    pub async fn record(&self, run: &RunId, event: RunEvent) -> Result<RunState, JournalError> {
+        let sql = "select state from reinstate.run where run = $1 for update";
+        let row = self.session.query_one("reading the run's state", sql, &[&run.0]).await?;
+        let state = row.get::<_, &str>(0).parse().unwrap_or(RunState::Partly);
+        let state = next(state, event)?;
+        let ended = if state == RunState::Running { "null" } else { "clock_timestamp()" };
+        let sql = format!("update reinstate.run set state = $2, ended = {ended} where run = $1");
+        self.session.execute("recording the run's state", &sql, &[&run.0, &state.to_string()]).await?;
+        Ok(state)
+    }
+
+    /// What is known about a bundle's units; `run` is the run at hand, if one has begun.
+    pub async fn history(&self, bundle: &str, run: Option<&RunId>) -> Result<History, JournalError> {
+        let run = run.map(|r| r.0.as_str()).unwrap_or_default();
+        let mut history = History::default();
+        let sql = "select b.run = $2, b.batch, b.units from reinstate.batch b
+                     join reinstate.run r using (run) where r.bundle = $1 and r.kind = 'restore'";
+        for row in self.session.query("reading the journal", sql, &[&bundle, &run]).await? {
+            let units = row.get::<_, Vec<i64>>(2).into_iter().filter_map(|u| UnitId::try_from(u).ok());
+            if row.get(0) {
+                history.done.extend(units);
+                history.last_batch = history.last_batch.max(row.get(1));
+            } else {
+                history.earlier.extend(units);
+            }
+        }
+        let sql = "select q.unit from reinstate.quarantined q where q.run = (
+                     select run from reinstate.run where bundle = $1 and kind = 'restore'
+                      order by started desc, run desc limit 1)";
+        for row in self.session.query("reading the journal", sql, &[&bundle]).await? {
+            history.quarantined.extend(UnitId::try_from(row.get::<_, i64>(0)).ok());
+        }
+        Ok(history)
+    }
+
+    /// The SQL that claims a batch: the first statement of its transaction. It waits for a predecessor that is still
+    /// committing the same batch, and gives no row when that has happened.
+    pub fn claim_batch(run: &RunId, batch: i64, units: &[UnitId]) -> String {
+        let units: Vec<String> = units.iter().map(ToString::to_string).collect();
+        format!(
+            "insert into reinstate.batch (run, batch, units) values ({}, {batch}, '{{{}}}')
+             on conflict do nothing returning batch",
+            quote_literal(&run.0),
+            units.join(",")
+        )
+    }
+
+    /// Records a unit that is left out; a later reason replaces an earlier one.
+    pub async fn quarantine(&self, run: &RunId, unit: &QuarantinedUnit) -> Result<(), PgError> {
+        let sql = "insert into reinstate.quarantined (run, unit, root_table, root_key, reason, sqlstate, rows)
+                   values ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
+                   on conflict (run, unit) do update set reason = excluded.reason, sqlstate = excluded.sqlstate";
+        let number = i64::try_from(unit.unit).unwrap_or(i64::MAX);
+        let key = serde_json::to_string(&unit.root_key).unwrap_or_default();
+        let rows = serde_json::to_string(&unit.rows).unwrap_or_default();
+        let params: &[&(dyn crate::pg::ToSql + Sync)] =
+            &[&run.0, &number, &unit.root_table, &key, &unit.reason, &unit.sqlstate, &rows];
+        self.session.execute("recording a unit that is left out", sql, params).await?;
+        Ok(())
+    }
+
+    /// Takes back the quarantine of a run that is taken up again: its units get another chance.
+    pub async fn clear_quarantine(&self, run: &RunId) -> Result<(), PgError> {
+        let sql = "delete from reinstate.quarantined where run = $1";
+        self.session.execute("clearing the quarantine of a resumed run", sql, &[&run.0]).await?;
+        Ok(())
+    }
+
+    /// What a run did, per table.
+    pub async fn totals(&self, run: &RunId) -> Result<Vec<BatchRows>, JournalError> {
+        let sql = "select table_name, sum(inserted)::int8, sum(already_present)::int8, sum(gone_since)::int8
+                     from reinstate.batch_rows where run = $1 group by 1 order by 1";
+        let rows = self.session.query("reading the journal", sql, &[&run.0]).await?;
+        let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
+        Ok(rows
+            .iter()
+            .map(|row| BatchRows {
+                table: row.get(0),
+                inserted: unsigned(row.get(1)),
+                already_present: unsigned(row.get(2)),
+                gone_since: unsigned(row.get(3)),
+            })
+            .collect())
+    }
+
+    /// Rows left out by a run, per table.
+    pub async fn quarantined_rows(&self, run: &RunId) -> Result<BTreeMap<String, u64>, JournalError> {
+        let sql = "select r.key, sum(r.value::int8)::int8 from reinstate.quarantined q,
+                          lateral jsonb_each_text(q.rows) r where q.run = $1 group by 1";
+        let rows = self.session.query("reading the journal", sql, &[&run.0]).await?;
+        Ok(rows.iter().map(|r| (r.get(0), u64::try_from(r.get::<_, i64>(1)).unwrap_or(0))).collect())
+    }
+
+    /// The rows that a run inserted, batch by batch: table as shown, unit, key as an array's text.
+    pub async fn restored(
+        &self,
+        run: &RunId,
+        after_batch: i64,
+    ) -> Result<Option<(i64, Vec<(String, i64, Key)>)>, JournalError> {
+        let sql = "select b.batch, r.table_name, r.units, r.keys
+                     from (select min(batch) as batch from reinstate.batch where run = $1 and batch > $2) b
+                     left join reinstate.batch_rows r on r.run = $1 and r.batch = b.batch
+                    where b.batch is not null order by r.table_name";
+        let rows = self.session.query("reading the journal", sql, &[&run.0, &after_batch]).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let mut restored = Vec::new();
+        for row in &rows {
+            let Some(table) = row.get::<_, Option<String>>(1) else { continue };
+            let (units, keys): (Vec<i64>, Vec<String>) = (row.get(2), row.get(3));
+            for (unit, key) in units.into_iter().zip(keys) {
+                let key = serde_json::from_str(&key).unwrap_or_else(|_| Key(vec![key]));
+                restored.push((table.clone(), unit, key));
+            }
+        }
+        Ok(Some((first.get(0), restored)))
+    }
+}

@@ -1,0 +1,68 @@
+//! What must hold before a row is written: refused here, by name and with the way out, or not at all.
+
+use crate::catalog::Schema;
+use crate::pg::Session;
+
+use super::{RestoreError, Targets};
+
+/// Refuses a server or tables that cannot be written to safely. Reads only.
+pub(super) async fn check(
+    session: &Session,
+    live: &Schema,
+    targets: &Targets,
+) -> Result<(), RestoreError> {
+    if live.in_recovery {
+        return Err(RestoreError::Standby { target: session.target().to_string() });
+    }
+    for target in &targets.tables {
+        let refuse = |reason: String| {
+            Err(RestoreError::Table { table: target.name.clone(), reason })
+        };
+        let table = &target.live;
+        let role = &session.target().role;
+        if !table.insertable || !table.readable {
+            let missing = if table.insertable { "SELECT" } else { "INSERT" };
+            return refuse(format!(
+                "role {role} lacks {missing} on it: GRANT SELECT, INSERT ON {} TO {role} (docs/RIGHTS.md)",
+                table.name.sql()
+            ));
+        }
+        let firing: Vec<String> = table
+            .triggers
+            .iter()
+            .filter(|t| t.on_insert)
+            .map(|t| format!("{} calling {}", t.name, t.function))
+            .collect();
+        if !firing.is_empty() {
+            return refuse(format!(
+                "triggers would fire on every row ({}), and this version does not restore under triggers; \
+                 disable them for the restore if the application can bear it",
+                firing.join(", ")
+            ));
+        }
+        let together = targets.groups.iter().any(|g| g.len() > 1 && g.iter().any(|t| targets.tables[*t].name == target.name));
+        if !table.insert_rules.is_empty() && (together || !target.keyed()) {
+            return refuse(format!("rules rewrite what is inserted into it ({})", table.insert_rules.join(", ")));
+        }
+    }
+    row_security(session, targets).await
+}
+
+/// A role under row-level security would see, and write, only some rows.
+async fn row_security(session: &Session, targets: &Targets) -> Result<(), RestoreError> {
+    for target in targets.tables.iter().filter(|t| t.live.row_security) {
+        let sql = "select row_security_active($1::regclass)";
+        let name = target.name.sql();
+        let rows = session.ask("looking at row-level security", sql, &[&name]).await?;
+        if rows.first().is_some_and(|r| r.get(0)) {
+            return Err(RestoreError::Table {
+                table: target.name.clone(),
+                reason: format!(
+                    "row-level security limits what role {} sees; use a role with BYPASSRLS",
+                    session.target().role
+                ),
+            });
+        }
+    }
+    Ok(())
+}

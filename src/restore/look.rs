@@ -1,0 +1,236 @@
+//! Looks at what live has already: each row of a batch is absent, there with the same content, or there with another;
+//! and whether something else is in its way.
+//!
+//! Rows are compared as the server's COPY writes them, byte by byte, with the settings that the bundle was written
+//! under: no hash is involved, and 1.0 is not 1.00.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+
+use crate::ident::{Key, TableName, column_list, qualified_list};
+use crate::pg::copy::{CopyLines, unescape};
+use crate::pg::{PgError, Session};
+
+use super::{Batch, BatchRow, TargetTable, Targets};
+
+/// What live has under a row's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing.
+    Absent,
+    /// The same content.
+    Same,
+    /// Other content.
+    Other,
+}
+
+/// Something in the way of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Position of the unit in the batch.
+    pub unit: usize,
+    /// Table of the row, or of the parent that is missing.
+    pub table: TableName,
+    /// What is in the way, for people: keys, no other values.
+    pub reason: String,
+    /// Whether a parent is missing (rather than a key or unique value taken).
+    pub missing_parent: bool,
+    /// The server's code for what would have happened.
+    pub sqlstate: &'static str,
+}
+
+/// What a look found.
+pub struct Looked {
+    /// By table and row of the batch. Rows of a bag are never looked up: [`Presence::Absent`].
+    pub presence: Vec<Vec<Presence>>,
+    /// Everything in the way.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Looks at all rows of a batch. With `lock`, the parents are locked against deletion, in key order and without
+/// waiting (SQLSTATE 55P03 when the application holds one).
+pub async fn look(
+    session: &Session,
+    targets: &Targets,
+    batch: &Batch,
+    lock: bool,
+) -> Result<Looked, PgError> {
+    let mut conflicts = missing_parents(session, targets, batch, lock).await?;
+    let mut presence = Vec::with_capacity(targets.tables.len());
+    for (table, rows) in targets.tables.iter().zip(&batch.rows) {
+        presence.push(if rows.is_empty() || !table.keyed() {
+            vec![Presence::Absent; rows.len()]
+        } else {
+            by_key(session, table, rows).await?
+        });
+        if !rows.is_empty() {
+            taken(session, table, rows, &mut conflicts).await?;
+        }
+    }
+    for (table, (rows, found)) in targets.tables.iter().zip(batch.rows.iter().zip(&presence)) {
+        for (row, presence) in rows.iter().zip(found) {
+            if *presence == Presence::Other {
+                conflicts.push(Conflict {
+                    unit: row.unit,
+                    table: table.name.clone(),
+                    reason: format!("{} {} exists in live with other content", table.name, row.key),
+                    missing_parent: false,
+                    sqlstate: "23505",
+                });
+            }
+        }
+    }
+    Ok(Looked { presence, conflicts })
+}
+
+async fn by_key(
+    session: &Session,
+    table: &TargetTable,
+    rows: &[BatchRow],
+) -> Result<Vec<Presence>, PgError> {
+    let sql = format!(
+        "copy (select reinstate_n, {} from (select k.n as reinstate_n, {} from {} join {} t on {}) r) to stdout",
+        column_list(&table.columns),
+        qualified_list("t", &table.columns),
+        table.locator.list(rows.iter().map(|r| &r.key)),
+        table.live.from_sql(),
+        table.locator.matches("t"),
+    );
+    let mut presence = vec![Presence::Absent; rows.len()];
+    let mut lines = CopyLines::start(session, &format!("looking at {}", table.name), &sql).await?;
+    while let Some(line) = lines.next().await? {
+        let Some((n, content)) = numbered(&line) else { continue };
+        if let Some(row) = rows.get(n) {
+            presence[n] = if content == row.line { Presence::Same } else { Presence::Other };
+        }
+    }
+    Ok(presence)
+}
+
+/// Position (from 0) and the rest of a line that begins with a position (from 1).
+fn numbered(line: &Bytes) -> Option<(usize, Bytes)> {
+    let tab = line.iter().position(|b| *b == b'\t');
+    let number = std::str::from_utf8(&line[..tab.unwrap_or(line.len())]).ok()?;
+    let n: usize = number.parse().ok()?;
+    let rest = tab.map_or_else(Bytes::new, |t| line.slice(t + 1..));
+    Some((n.checked_sub(1)?, rest))
+}
+
+/// Rows whose values under another unique constraint belong to another row of live.
+async fn taken(
+    session: &Session,
+    table: &TargetTable,
+    rows: &[BatchRow],
+    conflicts: &mut Vec<Conflict>,
+) -> Result<(), PgError> {
+    for (name, columns, fields) in &table.uniques {
+        let listed: Vec<(&BatchRow, Key)> =
+            rows.iter().filter_map(|r| Some((r, table.values_of(&r.stored, fields)?))).collect();
+        if listed.is_empty() {
+            continue;
+        }
+        let locator = crate::catalog::Locator::by_names(&table.live, columns);
+        let own = if table.keyed() {
+            let texts: Vec<String> = table.locator.texts("t");
+            format!("array[{}]", texts.join(", "))
+        } else {
+            "array[]::text[]".to_owned()
+        };
+        let sql = format!(
+            "select k.n, {own} from {} join {} t on {}",
+            locator.list(listed.iter().map(|l| &l.1)),
+            table.live.from_sql(),
+            locator.matches("t"),
+        );
+        let doing = format!("looking at {} by {name}", table.name);
+        for found in session.ask(&doing, &sql, &[]).await? {
+            let n = usize::try_from(found.get::<_, i64>(0)).unwrap_or(1) - 1;
+            let Some((row, _)) = listed.get(n) else { continue };
+            let holder = Key(found.get(1));
+            if holder != row.key || !table.keyed() {
+                conflicts.push(Conflict {
+                    unit: row.unit,
+                    table: table.name.clone(),
+                    reason: format!(
+                        "{} {}: its value under unique {name} ({}) now belongs to row {holder} of live",
+                        table.name,
+                        row.key,
+                        columns.join(", "),
+                    ),
+                    missing_parent: false,
+                    sqlstate: "23505",
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Parents outside the bundle that live lacks.
+async fn missing_parents(
+    session: &Session,
+    targets: &Targets,
+    batch: &Batch,
+    lock: bool,
+) -> Result<Vec<Conflict>, PgError> {
+    // Sorted by relation and key: two runs, or we and the application, then lock in the same order.
+    let mut needed: BTreeMap<(usize, &Key), Vec<usize>> = BTreeMap::new();
+    for (position, unit) in batch.units.iter().enumerate() {
+        for need in &unit.needs {
+            needed.entry((need.relation, &need.key)).or_default().push(position);
+        }
+    }
+    let mut by_relation: BTreeMap<usize, Vec<(&Key, &Vec<usize>)>> = BTreeMap::new();
+    for ((relation, key), units) in &needed {
+        by_relation.entry(*relation).or_default().push((*key, units));
+    }
+    let mut conflicts = Vec::new();
+    for (relation, keys) in by_relation {
+        let Some(Some(target)) = targets.relations.get(relation) else { continue };
+        let list = target.locator.list(keys.iter().map(|k| k.0));
+        let sql = if lock {
+            format!(
+                "select k.n from {list} join {} t on {} order by {} for key share of t nowait",
+                target.parent_from,
+                target.locator.matches("t"),
+                target.locator.columns("t").join(", "),
+            )
+        } else {
+            format!(
+                "select k.n from {list} where exists (select from {} t where {})",
+                target.parent_from,
+                target.locator.matches("t"),
+            )
+        };
+        let doing = format!("{} rows of {}", if lock { "locking" } else { "looking for" }, target.parent);
+        let mut found = HashMap::new();
+        for row in session.ask(&doing, &sql, &[]).await? {
+            found.insert(usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1, ());
+        }
+        for (n, (key, units)) in keys.iter().enumerate() {
+            if !found.contains_key(&n) {
+                conflicts.extend(units.iter().map(|unit| Conflict {
+                    unit: *unit,
+                    table: target.parent.clone(),
+                    reason: format!("{} {key}, which it references, is no longer in live", target.parent),
+                    missing_parent: true,
+                    sqlstate: "23503",
+                }));
+            }
+        }
+    }
+    Ok(conflicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_lines() {
+        assert_eq!(numbered(&Bytes::from_static(b"3\ta\tb")), Some((2, Bytes::from_static(b"a\tb"))));
+        assert_eq!(numbered(&Bytes::from_static(b"1")), Some((0, Bytes::new())));
+        assert_eq!(numbered(&Bytes::from_static(b"x")), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! Counts rows by state: every row of a bundle ends in exactly one, and the sums add up.
+
+use std::collections::BTreeMap;
+
+use crate::ident::TableName;
+
+/// Rows by state, of one table or all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct States {
+    /// Inserted (in a plan: to be inserted).
+    pub inserted: u64,
+    /// There already.
+    pub already_present: u64,
+    /// An earlier run inserted them, somebody deleted them since.
+    pub gone_since: u64,
+    /// Left out with their unit.
+    pub quarantined: u64,
+    /// Not yet looked at.
+    pub pending: u64,
+}
+
+impl States {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.inserted + self.already_present + self.gone_since + self.quarantined + self.pending
+    }
+
+    /// By name, in the order in which they are shown; states that this version never produces are zero.
+    pub fn named(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("inserted", self.inserted),
+            ("already_present", self.already_present),
+            ("remapped", 0),
+            ("excluded", 0),
+            ("gone_since", self.gone_since),
+            ("skipped", 0),
+            ("quarantined", self.quarantined),
+            ("pending", self.pending),
+        ]
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.inserted += other.inserted;
+        self.already_present += other.already_present;
+        self.gone_since += other.gone_since;
+        self.quarantined += other.quarantined;
+        self.pending += other.pending;
+    }
+}
+
+/// Counts per table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally(pub BTreeMap<TableName, States>);
+
+impl Tally {
+    /// The counts of a table.
+    pub fn of(&mut self, table: &TableName) -> &mut States {
+        self.0.entry(table.clone()).or_default()
+    }
+
+    /// Over all tables.
+    pub fn total(&self) -> States {
+        let mut total = States::default();
+        self.0.values().for_each(|s| total.add(s));
+        total
+    }
+}

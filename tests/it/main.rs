@@ -1,1 +1,6 @@
 //! Integration tests: real PostgreSQL, one binary.
+
+// The configuration allows it within test functions; what they share is test code too.
+#![allow(clippy::unwrap_used)]
+
+mod pg;

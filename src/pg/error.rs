@@ -122,6 +122,10 @@ impl PgError {
         match self {
             Self::Connect { hint, .. } => hint.clone(),
             Self::Pooler { .. } => Some(DIRECTLY.to_owned()),
+            // PgBouncer's words for its mode that allows no transactions.
+            Self::Server(error) if error.message.contains("statement pooling mode") => {
+                Some(DIRECTLY.to_owned())
+            }
             Self::Server(error) if error.is_lost_statement() => Some(format!(
                 "statements prepared in this session are unknown to the server process that answered, as happens \
                  behind a transaction pooler; {DIRECTLY}"

@@ -72,6 +72,10 @@ fn hint(conninfo: &Conninfo, server: &Server, failure: &Failure) -> Option<Strin
             "a firewall may drop packets to {host}:{}, or the server is overloaded; connect_timeout=… sets the limit",
             server.port
         ),
+        Failure::TlsSetup(reason) if reason.contains("client") => {
+            "sslcert=… and sslkey=… name a certificate and its unencrypted key, both in PEM form"
+                .to_owned()
+        }
         Failure::TlsSetup(_) => {
             "sslrootcert=… names the file of the authority that signed the server's certificate"
                 .to_owned()
@@ -139,10 +143,17 @@ fn server_hint(
     let (role, database, host) = (&conninfo.role, &conninfo.database, server.address.shown());
     let hint = match sqlstate {
         "28P01" => password_hint(conninfo, server),
-        "28000" if message.contains("pg_hba.conf") => format!(
-            "add a line to pg_hba.conf on {host} for role {role} and database {database} from this machine's \
-             address, and reload the server"
-        ),
+        "28000" if message.contains("pg_hba.conf") => {
+            let otherwise = match message {
+                said if said.contains("no encryption") => ", or try sslmode=require",
+                said if said.contains("SSL encryption") => ", or try sslmode=prefer",
+                _ => "",
+            };
+            format!(
+                "add a line to pg_hba.conf on {host} for role {role} and database {database} from this machine's \
+                 address, and reload the server{otherwise}"
+            )
+        }
         "28000" if message.contains("Peer authentication") => format!(
             "over a Unix socket the operating system user must be called {role} too; name a host to use a password \
              instead"

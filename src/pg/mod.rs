@@ -3,6 +3,7 @@
 //! Every session of the program is opened here (DESIGN: reading sessions cannot write; every setting that changes how
 //! values are shown is pinned; transaction poolers are refused before anything is set). No other room names `tokio_postgres` but for values and rows.
 
+mod certificate;
 mod connect;
 mod conninfo;
 pub mod copy;

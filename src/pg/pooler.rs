@@ -15,8 +15,9 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::connect::{Connected, connect};
 use super::{Conninfo, PgError};
 
-/// Poolers hand out the process used last, or the next in turn; a few rounds meet both, and a busy pool as well.
-const ROUNDS: usize = 3;
+/// An idle pool hands out the process used last, or the next in turn, and shows itself in the first round. A busy one
+/// hands out whichever comes free: in the worst case, two processes, each round misses it once in four times.
+const ROUNDS: usize = 6;
 
 /// How long a server process is waited for. A pool in session mode can have its last one taken by our own first
 /// session; then the second waits in vain, and that alone proves nothing.
@@ -38,30 +39,34 @@ pub(super) async fn refuse(conninfo: &Conninfo, first: &Connected) -> Result<(),
     let own = first_process(conninfo, first, &shown).await?;
     let second = connect(conninfo, "reinstate pooler check").await?;
     for _ in 0..ROUNDS {
-        let other = process(&second.client, &shown, "begin;");
-        let other = tokio::time::timeout(PATIENCE, other)
-            .await
-            .ok()
-            .transpose()?;
+        let other = in_time(process(&second.client, &shown, "begin;")).await?;
         if other == Some(own) {
             return Err(found(own, own));
         }
         // With every process taken by others this waits too, which a session of its own never does.
-        let again = tokio::time::timeout(PATIENCE, process(&first.client, &shown, ""))
-            .await
-            .ok()
-            .transpose()?;
-        if again != Some(own) {
-            return Err(found(own, again.unwrap_or_default()));
+        let meanwhile = in_time(process(&first.client, &shown, "")).await?;
+        if meanwhile != Some(own) {
+            return Err(found(own, meanwhile.unwrap_or_default()));
         }
         if other.is_none() {
             break;
         }
         let end = second.client.batch_execute("rollback").await;
         end.map_err(|e| PgError::from_client(&shown, DOING, &e))?;
+        let afterwards = in_time(process(&first.client, &shown, "")).await?;
+        if afterwards != Some(own) {
+            return Err(found(own, afterwards.unwrap_or_default()));
+        }
     }
     conninfo.direct.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+/// `None` where no server process was free in time.
+async fn in_time(
+    asked: impl Future<Output = Result<i32, PgError>>,
+) -> Result<Option<i32>, PgError> {
+    tokio::time::timeout(PATIENCE, asked).await.ok().transpose()
 }
 
 /// The server process of a fresh session. A pooler accepts clients before it has a process for them.

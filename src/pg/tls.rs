@@ -6,15 +6,19 @@
 //! | verify-ca | the authority is checked | refused |
 //! | verify-full | authority and host name are checked | refused |
 //!
-//! Stricter than libpq in two points: a root certificate that was named but cannot be read is an error in every mode,
-//! and a host's name must be among the certificate's subjectAltNames (libpq falls back on the common name).
+//! Stricter than libpq in three points: a root certificate that was named but cannot be read is an error in every
+//! mode, the common name counts only for a certificate without any subjectAltName, and certificates of version 1 (what
+//! `openssl x509 -req` makes when given no extensions) encrypt but cannot be verified.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -23,6 +27,7 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::certificate;
 use super::conninfo::{ClientCertificate, Encryption, Mode, Roots, Versions};
 
 /// Prepares TLS as `encryption` asks; the error says which file is at fault.
@@ -175,7 +180,12 @@ impl ServerCertVerifier for Verifier {
             )?;
         }
         if self.check == Check::Name {
-            verify_server_name(&certificate, server_name)?;
+            verify_server_name(&certificate, server_name).or_else(|error| {
+                match certificate::common_name_is(end_entity, &server_name.to_str()) {
+                    true => Ok(()),
+                    false => Err(error),
+                }
+            })?;
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -198,7 +208,14 @@ impl ServerCertVerifier for Verifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, known)
+        let verified = verify_tls13_signature(message, cert, dss, known);
+        match certificate::public_key(cert) {
+            // The only thing wrong may be the certificate's version.
+            Some(key) if verified.is_err() && self.check == Check::Nothing => {
+                verify_tls13_signature_with_raw_key(message, &key.into(), dss, known)
+            }
+            _ => verified,
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -219,14 +236,19 @@ pub(super) fn hint(error: &rustls::Error) -> Option<String> {
              that signed it"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another host name; connect by a name that its subjectAltName lists (a \
-             common name alone is not looked at; hostaddr=… can still say where to go), or use sslmode=verify-ca"
+            "the server's certificate is for another host name; connect by a name that its subjectAltName lists \
+             (hostaddr=… can still say where to go), or use sslmode=verify-ca"
         }
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => {
             "the server's certificate is not valid today; check both clocks, or renew it"
+        }
+        // webpki's own errors arrive without a type.
+        other if format!("{other:?}").contains("UnsupportedCertVersion") => {
+            "the server's certificate is of X.509 version 1; have it issued again with a subjectAltName (openssl x509 \
+             -req -extfile …), or use sslmode=require without sslrootcert, which does not check it"
         }
         _ => {
             "the server's certificate cannot be used; sslmode=require without sslrootcert does not check it"

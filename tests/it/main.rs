@@ -3,8 +3,9 @@
 // The configuration allows it within test functions; what they share is test code too.
 #![allow(clippy::unwrap_used)]
 
+mod bundle;
 mod cluster;
 mod edges;
+mod pg;
 mod support;
 mod tokens;
-mod bundle;

@@ -72,7 +72,10 @@ fn section(content: &str, service: &str) -> Result<Option<Pairs>, String> {
             return Err(located("a service cannot refer to a service".to_owned()));
         }
         let keyword = known(name, 0).map_err(located)?;
-        accept(pairs, keyword, value.to_owned()).map_err(located)?;
+        // The first mention wins in a file, as the last does in a string.
+        if pairs.iter().all(|(known, _)| known.name != keyword.name) {
+            accept(pairs, keyword, value.to_owned()).map_err(located)?;
+        }
     }
     Ok(found)
 }
@@ -83,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_section_ends_where_the_next_begins() {
-        let file = "# us\n[other]\nhost=no\n\n[shop]\nhost=db1\nport=5433\n[later]\nuser=no\n";
+        let file =
+            "# us\n[other]\nhost=no\n\n[shop]\nhost=db1\nport=5433\nport=1\n[later]\nuser=no\n";
         let pairs = section(file, "shop").unwrap().unwrap();
         let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.name, v.as_str())).collect();
         assert_eq!(pairs, [("host", "db1"), ("port", "5433")]);

@@ -1,1 +1,286 @@
-//! Room: verify.
+//! Reads every row of a bundle back from live and compares its content: what came back, what people have changed
+//! since, and what is missing. Every row ends in one state; the sums add up to the bundle.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::bundle::{Bundle, BundleError, UnitRows};
+use crate::catalog::introspect;
+use crate::event::{Event, Sink};
+use crate::ident::{TableName, UnitId};
+use crate::journal::{self, Store};
+use crate::pg::copy::CopyLines;
+use crate::pg::{PgError, Session};
+use crate::restore::{Batch, Presence, RestoreError, TargetTable, Targets, look};
+
+/// Rows that one look takes.
+const ROWS_A_LOOK: usize = 2_000;
+
+/// What can go wrong while verifying.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The server refused or went away.
+    #[error(transparent)]
+    Pg(#[from] PgError),
+    /// The bundle does not fit live, or the journal cannot be read.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+}
+
+impl From<BundleError> for VerifyError {
+    fn from(error: BundleError) -> Self {
+        Self::Restore(error.into())
+    }
+}
+
+impl From<journal::JournalError> for VerifyError {
+    fn from(error: journal::JournalError) -> Self {
+        Self::Restore(error.into())
+    }
+}
+
+/// Rows by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Verdicts {
+    /// As in the bundle.
+    pub identical: u64,
+    /// Restored, then edited by somebody.
+    pub changed_since: u64,
+    /// Restored, then deleted by somebody.
+    pub gone_since: u64,
+    /// Not in live, and no run left it out.
+    pub missing: u64,
+    /// Left out by the last run, with its unit.
+    pub quarantined: u64,
+}
+
+impl Verdicts {
+    /// By name, in the order in which they are shown; states that this version never produces are zero.
+    pub fn named(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("identical", self.identical),
+            ("changed_since", self.changed_since),
+            ("gone_since", self.gone_since),
+            ("remapped", 0),
+            ("excluded", 0),
+            ("skipped", 0),
+            ("missing", self.missing),
+            ("quarantined", self.quarantined),
+        ]
+    }
+
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.named().iter().map(|(_, n)| n).sum()
+    }
+}
+
+/// The outcome.
+#[derive(Debug)]
+pub struct Verified {
+    /// Per table, in insertion order.
+    pub tables: Vec<(TableName, Verdicts)>,
+    /// Keys that are missing or left out, at most a hundred: table and key.
+    pub absent: Vec<String>,
+}
+
+impl Verified {
+    /// Over all tables.
+    pub fn total(&self) -> Verdicts {
+        self.tables
+            .iter()
+            .fold(Verdicts::default(), |sum, (_, v)| Verdicts {
+                identical: sum.identical + v.identical,
+                changed_since: sum.changed_since + v.changed_since,
+                gone_since: sum.gone_since + v.gone_since,
+                missing: sum.missing + v.missing,
+                quarantined: sum.quarantined + v.quarantined,
+            })
+    }
+}
+
+/// Compares a bundle with live. Reads only.
+pub async fn verify(
+    session: &Session,
+    bundle: &Bundle,
+    sink: Sink<'_>,
+) -> Result<Verified, VerifyError> {
+    let live = introspect(session).await?;
+    let targets = Targets::find(bundle, &live)?;
+    let (restored, quarantined) = known(session, bundle).await?;
+    let bags = Bags::count(session, bundle, &targets).await?;
+    let mut verifier = Verifier {
+        verified: Verified {
+            tables: targets
+                .tables
+                .iter()
+                .map(|t| (t.name.clone(), Verdicts::default()))
+                .collect(),
+            absent: Vec::new(),
+        },
+        restored,
+        quarantined,
+        bags,
+        targets: &targets,
+    };
+    let mut rows = bundle.read()?;
+    let (mut units, mut size): (Vec<UnitRows>, usize) = (Vec::new(), 0);
+    for table in &targets.tables {
+        sink(Event::TableStarted {
+            table: table.name.clone(),
+            rows: table.rows,
+        });
+    }
+    while let Some(unit) = rows.next_unit()? {
+        size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
+        units.push(unit);
+        if size >= ROWS_A_LOOK {
+            verifier
+                .batch(session, std::mem::take(&mut units), sink)
+                .await?;
+            size = 0;
+        }
+    }
+    verifier.batch(session, units, sink).await?;
+    for table in &targets.tables {
+        sink(Event::TableFinished {
+            table: table.name.clone(),
+        });
+    }
+    Ok(verifier.verified)
+}
+
+/// Units that some run restored, and units that the last run left out.
+async fn known(
+    session: &Session,
+    bundle: &Bundle,
+) -> Result<(HashSet<UnitId>, HashSet<UnitId>), VerifyError> {
+    if !journal::exists(session).await? {
+        return Ok(Default::default());
+    }
+    let history = Store::new(session).history(&bundle.id, None).await?;
+    Ok((history.earlier, history.quarantined))
+}
+
+struct Verifier<'a> {
+    verified: Verified,
+    restored: HashSet<UnitId>,
+    quarantined: HashSet<UnitId>,
+    bags: Bags,
+    targets: &'a Targets,
+}
+
+impl Verifier<'_> {
+    async fn batch(
+        &mut self,
+        session: &Session,
+        units: Vec<UnitRows>,
+        sink: Sink<'_>,
+    ) -> Result<(), VerifyError> {
+        let batch = Batch::new(units, self.targets);
+        let looked = look(session, self.targets, &batch, false).await?;
+        for (i, table) in self.targets.tables.iter().enumerate() {
+            for (row, presence) in batch.rows[i].iter().zip(&looked.presence[i]) {
+                let unit = batch.units[row.unit].unit;
+                let restored = self.restored.contains(&unit);
+                // Equal rows that were never deleted prove nothing about one that was: before a restore, a row of a bag
+                // is missing.
+                let presence = match (table.keyed(), restored) {
+                    (true, _) => *presence,
+                    (false, true) => self.bags.take(i, &row.line),
+                    (false, false) => Presence::Absent,
+                };
+                let verdicts = &mut self.verified.tables[i].1;
+                let counter = match presence {
+                    Presence::Same => &mut verdicts.identical,
+                    Presence::Other if restored => &mut verdicts.changed_since,
+                    Presence::Absent if restored => &mut verdicts.gone_since,
+                    _ if self.quarantined.contains(&unit) => &mut verdicts.quarantined,
+                    _ => &mut verdicts.missing,
+                };
+                *counter += 1;
+                if !restored && presence != Presence::Same && self.verified.absent.len() < 100 {
+                    self.verified
+                        .absent
+                        .push(format!("{} {}", table.name, row.key));
+                }
+            }
+            sink(Event::TableProgress {
+                table: table.name.clone(),
+                rows: batch.rows[i].len() as u64,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Rows of tables without a key, counted by content: how many of the bundle's rows live has.
+#[derive(Default)]
+struct Bags {
+    /// By table: content, and how often live has it.
+    counts: BTreeMap<usize, HashMap<Bytes, u64>>,
+}
+
+impl Bags {
+    /// Reads every table without a key once. Memory: the bundle's own rows of such tables.
+    async fn count(
+        session: &Session,
+        bundle: &Bundle,
+        targets: &Targets,
+    ) -> Result<Self, VerifyError> {
+        let mut bags = Self::default();
+        let without_key: Vec<(usize, &TargetTable)> = targets
+            .tables
+            .iter()
+            .enumerate()
+            .filter(|(_, t)| !t.keyed())
+            .collect();
+        if without_key.is_empty() {
+            return Ok(bags);
+        }
+        let mut rows = bundle.read()?;
+        while let Some((_, tables)) = rows.next_unit()? {
+            for (table, lines) in tables {
+                if let Some((_, target)) = without_key.iter().find(|(i, _)| *i == table) {
+                    let counts = bags.counts.entry(table).or_default();
+                    counts.extend(lines.iter().map(|line| (target.project(line), 0)));
+                }
+            }
+        }
+        for (i, target) in without_key {
+            let Some(counts) = bags.counts.get_mut(&i) else {
+                continue;
+            };
+            let sql = format!(
+                "copy (select {} from {}) to stdout",
+                target.column_list(),
+                target.live.from_sql()
+            );
+            let mut lines =
+                CopyLines::start(session, &format!("reading {}", target.name), &sql).await?;
+            while let Some(line) = lines.next().await? {
+                if let Some(count) = counts.get_mut(&line) {
+                    *count += 1;
+                }
+            }
+        }
+        Ok(bags)
+    }
+
+    /// Finds one row of that content that was not found before.
+    fn take(&mut self, table: usize, line: &Bytes) -> Presence {
+        match self
+            .counts
+            .get_mut(&table)
+            .and_then(|counts| counts.get_mut(line))
+        {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                Presence::Same
+            }
+            _ => Presence::Absent,
+        }
+    }
+}

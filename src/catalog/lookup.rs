@@ -14,7 +14,12 @@ pub struct Locator {
 impl Locator {
     /// By columns.
     pub fn by_columns<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Self {
-        Self { parts: columns.into_iter().map(|c| (quote_ident(&c.name), c.type_name.clone())).collect() }
+        Self {
+            parts: columns
+                .into_iter()
+                .map(|c| (quote_ident(&c.name), c.type_name.clone()))
+                .collect(),
+        }
     }
 
     /// By named columns of a table; columns that it lacks are passed over.
@@ -34,17 +39,27 @@ impl Locator {
 
     /// By `key` where the table has one, else by place.
     pub fn of(table: &Table, key: &[String]) -> Self {
-        if key.is_empty() { Self::by_place(table.kind) } else { Self::by_names(table, key) }
+        if key.is_empty() {
+            Self::by_place(table.kind)
+        } else {
+            Self::by_names(table, key)
+        }
     }
 
     /// The parts over `alias`, as they are.
     pub fn columns(&self, alias: &str) -> Vec<String> {
-        self.parts.iter().map(|(name, _)| format!("{alias}.{name}")).collect()
+        self.parts
+            .iter()
+            .map(|(name, _)| format!("{alias}.{name}"))
+            .collect()
     }
 
     /// The parts over `alias`, as text.
     pub fn texts(&self, alias: &str) -> Vec<String> {
-        self.parts.iter().map(|(name, _)| format!("{alias}.{name}::text")).collect()
+        self.parts
+            .iter()
+            .map(|(name, _)| format!("{alias}.{name}::text"))
+            .collect()
     }
 
     /// `keys` as a FROM item `k`, with their position from 1 as `k.n`.
@@ -56,7 +71,11 @@ impl Locator {
             })
             .collect();
         let names: Vec<String> = (0..self.parts.len()).map(|i| format!("k{i}")).collect();
-        format!("unnest({}) with ordinality as k({}, n)", arrays.join(", "), names.join(", "))
+        format!(
+            "unnest({}) with ordinality as k({}, n)",
+            arrays.join(", "),
+            names.join(", ")
+        )
     }
 
     /// The condition that joins `alias` to the list `k`.
@@ -79,7 +98,10 @@ mod tests {
     fn keys_join_by_their_own_type() {
         let locator = Locator::by_place(TableKind::Plain);
         let keys = [Key(vec!["(0,1)".into()])];
-        assert_eq!(locator.list(keys.iter()), "unnest('{\"(0,1)\"}'::text[]) with ordinality as k(k0, n)");
+        assert_eq!(
+            locator.list(keys.iter()),
+            "unnest('{\"(0,1)\"}'::text[]) with ordinality as k(k0, n)"
+        );
         assert_eq!(locator.matches("t"), "t.ctid = k.k0::tid");
     }
 }

@@ -8,7 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 ///
 /// An incident unfolds in the order of the commands below. Nothing changes data without --execute.
 #[derive(Debug, Parser)]
-#[command(name = "reinstate", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "reinstate",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -26,10 +31,22 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The production database: a libpq connection string or URI
-    #[arg(long, global = true, value_name = "CONNINFO", env = "REINSTATE_LIVE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "CONNINFO",
+        env = "REINSTATE_LIVE",
+        hide_env_values = true
+    )]
     pub(crate) live: Option<String>,
     /// The restored backup: a libpq connection string or URI
-    #[arg(long, global = true, value_name = "CONNINFO", env = "REINSTATE_SNAPSHOT", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "CONNINFO",
+        env = "REINSTATE_SNAPSHOT",
+        hide_env_values = true
+    )]
     pub(crate) snapshot: Option<String>,
     /// What is printed on stdout
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]

@@ -23,8 +23,17 @@ pub(crate) struct Config {
 /// Keys that are read.
 const TOP: &[&str] = &["live", "snapshot", "snapshot_time", "relation", "restore"];
 /// Keys of the format whose meaning this version does not have: passing over them would be silent.
-const LATER: &[&str] =
-    &["after", "audit", "exclude", "contacts", "attachments", "stores", "notice", "throttle", "rename"];
+const LATER: &[&str] = &[
+    "after",
+    "audit",
+    "exclude",
+    "contacts",
+    "attachments",
+    "stores",
+    "notice",
+    "throttle",
+    "rename",
+];
 const RELATION: &[&str] = &["from", "to", "when"];
 const RESTORE: &[&str] = &["on_conflict", "target_batch"];
 
@@ -33,8 +42,15 @@ impl Config {
     pub(crate) fn read(path: &Path, asked_for: bool) -> Result<Self, Failure> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !asked_for => return Ok(Self::default()),
-            Err(e) => return Err(Failure::usage(format!("cannot read {}: {e}", path.display()))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !asked_for => {
+                return Ok(Self::default());
+            }
+            Err(e) => {
+                return Err(Failure::usage(format!(
+                    "cannot read {}: {e}",
+                    path.display()
+                )));
+            }
         };
         Self::parse(&text).map_err(|reason| Failure::usage(format!("{}: {reason}", path.display())))
     }
@@ -43,7 +59,9 @@ impl Config {
         let table: Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
         for key in table.keys() {
             if LATER.contains(&key.as_str()) {
-                return Err(format!("`{key}` is not supported by this version; take it out to go on without it"));
+                return Err(format!(
+                    "`{key}` is not supported by this version; take it out to go on without it"
+                ));
             }
         }
         known(&table, TOP, "")?;
@@ -57,7 +75,9 @@ impl Config {
             None => {}
             Some(Value::Array(entries)) => {
                 for (i, entry) in entries.iter().enumerate() {
-                    config.relations.push(relation(entry).map_err(|e| format!("relation {}: {e}", i + 1))?);
+                    config
+                        .relations
+                        .push(relation(entry).map_err(|e| format!("relation {}: {e}", i + 1))?);
                 }
             }
             Some(_) => return Err("`relation` is a list: write [[relation]]".into()),
@@ -77,7 +97,9 @@ fn known(table: &Table, keys: &[&str], path: &str) -> Result<(), String> {
             let nearest = keys.iter().max_by(|a, b| {
                 strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
             });
-            let nearest = nearest.map(|n| format!("; did you mean `{path}{n}`?")).unwrap_or_default();
+            let nearest = nearest
+                .map(|n| format!("; did you mean `{path}{n}`?"))
+                .unwrap_or_default();
             return Err(format!("unknown key `{path}{key}`{nearest}"));
         }
     }
@@ -101,11 +123,14 @@ fn time_of(table: &Table, key: &str) -> Result<Option<String>, String> {
 }
 
 fn relation(entry: &Value) -> Result<Relation, String> {
-    let Value::Table(table) = entry else { return Err("must be a table".into()) };
+    let Value::Table(table) = entry else {
+        return Err("must be a table".into());
+    };
     known(table, RELATION, "relation.")?;
     let side = |key: &str| -> Result<ColumnRef, String> {
         let text = text_of(table, key)?.ok_or_else(|| format!("`{key}` is missing"))?;
-        text.parse().map_err(|e: crate::ident::NameError| e.to_string())
+        text.parse()
+            .map_err(|e: crate::ident::NameError| e.to_string())
     };
     let (from, to) = (side("from")?, side("to")?);
     if from.columns.len() != to.columns.len() {
@@ -120,7 +145,11 @@ fn relation(entry: &Value) -> Result<Relation, String> {
                     Value::String(s) => s.clone(),
                     Value::Integer(n) => n.to_string(),
                     Value::Boolean(b) => b.to_string(),
-                    _ => return Err(format!("`when.{column}` must be a string, an integer or a boolean")),
+                    _ => {
+                        return Err(format!(
+                            "`when.{column}` must be a string, an integer or a boolean"
+                        ));
+                    }
                 };
                 when.push((column.clone(), value));
             }
@@ -150,19 +179,33 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.relations[0].when, [("t".into(), "B".into())]);
-        assert_eq!(config.snapshot_time.as_deref(), Some("2020-01-21T03:00:00+01:00"));
+        assert_eq!(
+            config.snapshot_time.as_deref(),
+            Some("2020-01-21T03:00:00+01:00")
+        );
     }
 
     #[test]
     fn a_misspelt_key_names_the_nearest() {
         let message = Config::parse("snapshto = 'x'").unwrap_err();
-        assert!(message.contains("`snapshto`; did you mean `snapshot`?"), "{message}");
-        let message = Config::parse("[[relation]]\nfrom = 'a(b)'\nto = 'b(id)'\nwhne = {}").unwrap_err();
-        assert!(message.contains("did you mean `relation.when`?"), "{message}");
+        assert!(
+            message.contains("`snapshto`; did you mean `snapshot`?"),
+            "{message}"
+        );
+        let message =
+            Config::parse("[[relation]]\nfrom = 'a(b)'\nto = 'b(id)'\nwhne = {}").unwrap_err();
+        assert!(
+            message.contains("did you mean `relation.when`?"),
+            "{message}"
+        );
     }
 
     #[test]
     fn what_is_not_supported_is_not_passed_over() {
-        assert!(Config::parse("[[exclude]]\ntable = 'x'").unwrap_err().contains("not supported"));
+        assert!(
+            Config::parse("[[exclude]]\ntable = 'x'")
+                .unwrap_err()
+                .contains("not supported")
+        );
     }
 }

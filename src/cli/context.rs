@@ -25,8 +25,11 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(global: &Global, ui: Ui) -> Result<Self, Failure> {
         if !global.case.is_dir() {
-            return Err(Failure::usage(format!("the case directory {} does not exist", global.case.display()))
-                .hint("create it, or name another with -C"));
+            return Err(Failure::usage(format!(
+                "the case directory {} does not exist",
+                global.case.display()
+            ))
+            .hint("create it, or name another with -C"));
         }
         let path = match &global.config {
             Some(path) => path.clone(),
@@ -92,10 +95,11 @@ impl Context {
 
 /// What libpq would look at in this process.
 fn environment() -> Environment {
-    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok().flatten();
-    Environment {
-        variables: std::env::vars().filter(|(name, _)| name.starts_with("PG")).collect(),
-        user: user.as_ref().map(|u| u.name.clone()),
-        home: std::env::var_os("HOME").map(PathBuf::from).or_else(|| user.map(|u| u.dir)),
-    }
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective())
+        .ok()
+        .flatten();
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .or_else(|| user.as_ref().map(|u| u.dir.clone()));
+    Environment::new(std::env::vars(), home, user.map(|u| u.name))
 }

@@ -51,7 +51,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -78,15 +82,21 @@ impl From<PgError> for Failure {
             PgError::Pooler { .. } => Code::Refused,
             _ => Code::Usage,
         };
-        let hint = pg_hint(&error);
-        Self { code, message: error.to_string(), hint }
+        let hint = error.hint().or_else(|| pg_hint(&error));
+        Self {
+            code,
+            message: error.to_string(),
+            hint,
+        }
     }
 }
 
 /// What usually helps, by SQLSTATE.
 fn pg_hint(error: &PgError) -> Option<String> {
     let hint = match error.sqlstate()? {
-        "42501" => "grant the role what docs/RIGHTS.md lists for it, or leave the table out with --exclude-table",
+        "42501" => {
+            "grant the role what docs/RIGHTS.md lists for it, or leave the table out with --exclude-table"
+        }
         "25006" => "the server is a standby or read-only; connect to the primary",
         "57014" => "the statement ran into a time limit set for this role or database",
         _ => return None,

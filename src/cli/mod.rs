@@ -21,7 +21,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let ui = ui::Ui::new(cli.global.quiet, cli.global.verbose);
     let outcome = Context::new(&cli.global, ui.clone()).and_then(|context| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(|e| error::Failure::bug(format!("no async runtime: {e}")))?;
         runtime.block_on(commands::run(&context, cli.command))
     });

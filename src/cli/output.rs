@@ -23,7 +23,10 @@ impl Outcome {
     /// The document.
     pub(crate) fn json(&self) -> Value {
         let counts = |counts: &Counts| -> Map<String, Value> {
-            counts.iter().map(|(state, n)| ((*state).to_owned(), json!(n))).collect()
+            counts
+                .iter()
+                .map(|(state, n)| ((*state).to_owned(), json!(n)))
+                .collect()
         };
         let tables: Vec<Value> = self
             .tables
@@ -49,10 +52,19 @@ impl Outcome {
 
     /// A table for people: a row a table, a column for every state that occurs.
     pub(crate) fn text(&self) -> String {
-        let states: Vec<&str> =
-            self.totals.iter().filter(|(_, n)| *n > 0).map(|(state, _)| *state).collect();
+        let states: Vec<&str> = self
+            .totals
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(state, _)| *state)
+            .collect();
         let number = |counts: &Counts, state: &str| {
-            grouped(counts.iter().find(|(s, _)| *s == state).map_or(0, |(_, n)| *n))
+            grouped(
+                counts
+                    .iter()
+                    .find(|(s, _)| *s == state)
+                    .map_or(0, |(_, n)| *n),
+            )
         };
         let mut rows: Vec<Vec<String>> = Vec::new();
         for (table, counts) in &self.tables {
@@ -73,7 +85,7 @@ impl Outcome {
 pub(crate) fn columns(head: &[String], rows: &[Vec<String>]) -> String {
     use comfy_table::{CellAlignment, Table};
     let mut table = Table::new();
-    table.load_preset("     ──            ");
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(head.to_vec());
     table.add_rows(rows.iter().cloned());
     for (i, column) in table.column_iter_mut().enumerate() {
@@ -82,7 +94,12 @@ pub(crate) fn columns(head: &[String], rows: &[Vec<String>]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    table
+        .to_string()
+        .lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A number with its thousands apart.

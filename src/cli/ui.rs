@@ -1,5 +1,9 @@
 //! What a person sees while a command runs: status and progress on stderr, data on stdout.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the one place that prints"
+)]
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
@@ -30,13 +34,21 @@ struct Bars {
 impl Ui {
     pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
         let draw = !quiet && std::io::stderr().is_terminal();
-        let target = if draw { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if draw {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bars = Bars {
             multi: MultiProgress::with_draw_target(target),
             by_table: Mutex::default(),
             batches: Mutex::default(),
         };
-        Self { quiet, verbose, bars: Arc::new(bars) }
+        Self {
+            quiet,
+            verbose,
+            bars: Arc::new(bars),
+        }
     }
 
     /// Prints data.
@@ -93,15 +105,32 @@ impl Ui {
                 }
             }
             Event::RunStarted { rows, .. } => self.start_batches(*rows),
-            Event::BatchCommitted { batch, units, rows, milliseconds } => {
+            Event::BatchCommitted {
+                batch,
+                units,
+                rows,
+                milliseconds,
+            } => {
                 self.with_batches(|bar| bar.inc(*rows));
-                self.detail(&format!("batch {batch}: {units} units, {rows} rows in {milliseconds} ms"));
+                self.detail(&format!(
+                    "batch {batch}: {units} units, {rows} rows in {milliseconds} ms"
+                ));
             }
             Event::BatchRetried { reason, units } => {
-                self.detail(&format!("rolled back ({reason}); trying again with {units} units"));
+                self.detail(&format!(
+                    "rolled back ({reason}); trying again with {units} units"
+                ));
             }
-            Event::UnitQuarantined { unit, root, reason, sqlstate } => {
-                let code = sqlstate.as_deref().map(|s| format!(" [{s}]")).unwrap_or_default();
+            Event::UnitQuarantined {
+                unit,
+                root,
+                reason,
+                sqlstate,
+            } => {
+                let code = sqlstate
+                    .as_deref()
+                    .map(|s| format!(" [{s}]"))
+                    .unwrap_or_default();
                 self.warning(&format!("unit {unit} ({root}) left out{code}: {reason}"));
             }
             Event::RunFinished { .. } => {
@@ -151,9 +180,15 @@ impl Ui {
 /// Rows, rate and time left; a spinner where the number of rows is not known.
 fn styled(rows: u64) -> ProgressBar {
     let (bar, template) = if rows > 0 {
-        (ProgressBar::new(rows), "{prefix:<30} {bar:24} {human_pos}/{human_len} rows {per_sec} {eta} left")
+        (
+            ProgressBar::new(rows),
+            "{prefix:<30} {bar:24} {human_pos}/{human_len} rows {per_sec} {eta} left",
+        )
     } else {
-        (ProgressBar::new_spinner(), "{prefix:<30} {spinner} {human_pos} rows {per_sec}")
+        (
+            ProgressBar::new_spinner(),
+            "{prefix:<30} {spinner} {human_pos} rows {per_sec}",
+        )
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

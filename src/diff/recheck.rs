@@ -26,7 +26,10 @@ pub(super) async fn existing(
             table.from_sql(),
             locator.matches("t"),
         );
-        for row in session.ask(&format!("looking for keys in {}", table.name), &sql, &[]).await? {
+        for row in session
+            .ask(&format!("looking for keys in {}", table.name), &sql, &[])
+            .await?
+        {
             let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1);
             found.insert(base * KEYS_A_QUESTION + n - 1);
         }

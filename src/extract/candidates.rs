@@ -25,7 +25,11 @@ impl Candidates {
         pairs: Vec<(TableName, Result<Box<Comparable>, Drift>)>,
         sink: Sink<'_>,
     ) -> Result<Self, ExtractError> {
-        let tables: Vec<Comparable> = pairs.into_iter().filter_map(|(_, p)| p.ok()).map(|p| *p).collect();
+        let tables: Vec<Comparable> = pairs
+            .into_iter()
+            .filter_map(|(_, p)| p.ok())
+            .map(|p| *p)
+            .collect();
         let mut keys = Vec::with_capacity(tables.len());
         let mut offsets = vec![0];
         for table in &tables {
@@ -40,14 +44,21 @@ impl Candidates {
             offsets.push(offsets.last().copied().unwrap_or(0) + store.len() as u64);
             keys.push(store);
         }
-        Ok(Self { tables, keys, offsets })
+        Ok(Self {
+            tables,
+            keys,
+            offsets,
+        })
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> Result<u32, ExtractError> {
         let all = self.offsets.last().copied().unwrap_or(0);
         // One number is kept back by the closure.
-        u32::try_from(all).ok().filter(|n| *n < u32::MAX).ok_or(ExtractError::TooMany)
+        u32::try_from(all)
+            .ok()
+            .filter(|n| *n < u32::MAX)
+            .ok_or(ExtractError::TooMany)
     }
 
     /// How many a table has.
@@ -92,7 +103,9 @@ impl Candidates {
     pub(super) fn left_out(&self, units: &Units) -> Vec<LeftOut> {
         let mut left_out = Vec::new();
         for (t, table) in self.tables.iter().enumerate() {
-            let rows = (0..self.count(t)).filter(|r| units.unit_of(self.node(t, *r)).is_none()).count();
+            let rows = (0..self.count(t))
+                .filter(|r| units.unit_of(self.node(t, *r)).is_none())
+                .count();
             if rows > 0 {
                 left_out.push(LeftOut {
                     table: table.snapshot.name.clone(),
@@ -106,7 +119,9 @@ impl Candidates {
 }
 
 /// Tables of the snapshot that cannot be looked at.
-pub(super) fn not_comparable(pairs: &[(TableName, Result<Box<Comparable>, Drift>)]) -> Vec<LeftOut> {
+pub(super) fn not_comparable(
+    pairs: &[(TableName, Result<Box<Comparable>, Drift>)],
+) -> Vec<LeftOut> {
     pairs
         .iter()
         .filter_map(|(table, pair)| {
@@ -115,7 +130,11 @@ pub(super) fn not_comparable(pairs: &[(TableName, Result<Box<Comparable>, Drift>
                 Err(Drift::Skipped(reason)) => reason.clone(),
                 _ => return None,
             };
-            Some(LeftOut { table: table.clone(), reason, rows: 0 })
+            Some(LeftOut {
+                table: table.clone(),
+                reason,
+                rows: 0,
+            })
         })
         .collect()
 }

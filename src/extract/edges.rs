@@ -32,9 +32,20 @@ pub(super) async fn collect(
 ) -> Result<References, PgError> {
     let mut references = References::default();
     for (r, relation) in relations.iter().enumerate() {
-        let Some(child) = candidates.table(&relation.child) else { continue };
+        let Some(child) = candidates.table(&relation.child) else {
+            continue;
+        };
         if candidates.count(child) > 0 {
-            along(session, candidates, relation, r, child, live, &mut references).await?;
+            along(
+                session,
+                candidates,
+                relation,
+                r,
+                child,
+                live,
+                &mut references,
+            )
+            .await?;
         }
     }
     references.needs.sort_unstable();
@@ -55,21 +66,33 @@ async fn along(
     // Every relation has a rank of its own, so that all rows of a table prefer the same owner.
     let rank = relation.rank() * 8_192 + (number as u16).min(8_191);
     let expected_in_live = live.tables.get(&relation.parent).is_some_and(|t| {
-        t.readable && relation.parent_columns.iter().all(|c| t.column(c).is_some())
+        t.readable
+            && relation
+                .parent_columns
+                .iter()
+                .all(|c| t.column(c).is_some())
     });
     let mut outside: HashMap<Key, u32> = HashMap::new();
     let locator = candidates.locator(child);
     let doing = format!("following {} to {}", relation.child, relation.parent);
-    let nodes: Vec<Node> = (0..candidates.count(child)).map(|r| candidates.node(child, r)).collect();
+    let nodes: Vec<Node> = (0..candidates.count(child))
+        .map(|r| candidates.node(child, r))
+        .collect();
     for chunk in nodes.chunks(ROWS_A_QUESTION) {
         let keys: Vec<Key> = chunk.iter().map(|n| candidates.key(*n)).collect();
-        let Some(sql) = question(candidates, relation, child, parent, &locator, &keys) else { return Ok(()) };
+        let Some(sql) = question(candidates, relation, child, parent, &locator, &keys) else {
+            return Ok(());
+        };
         for row in session.ask(&doing, &sql, &[]).await? {
             let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
             let key = Key(row.get(1));
             let node = parent.and_then(|p| candidates.find_key(p, &key));
             match node {
-                Some(parent) => references.edges.push(Edge { child: chunk[n], parent, rank }),
+                Some(parent) => references.edges.push(Edge {
+                    child: chunk[n],
+                    parent,
+                    rank,
+                }),
                 None if expected_in_live => {
                     let values = Key(row.get(2));
                     let next = references.outside.len() as u32;
@@ -98,7 +121,10 @@ fn question(
     let child_table = &candidates.tables[child].snapshot;
     // A parent that cannot be compared has no candidates: its own columns then stand for its key.
     let (parent_from, parent_key) = match parent {
-        Some(p) => (candidates.tables[p].snapshot.from_sql(), candidates.locator(p).texts("p")),
+        Some(p) => (
+            candidates.tables[p].snapshot.from_sql(),
+            candidates.locator(p).texts("p"),
+        ),
         None => return None,
     };
     let mut on: Vec<String> = relation
@@ -107,14 +133,14 @@ fn question(
         .zip(&relation.parent_columns)
         .map(|(c, p)| format!("p.{} = c.{}", quote_ident(p), quote_ident(c)))
         .collect();
-    on.extend(
-        relation
-            .when
-            .iter()
-            .map(|(column, value)| format!("c.{}::text = {}", quote_ident(column), quote_literal(value))),
-    );
-    let values: Vec<String> =
-        relation.parent_columns.iter().map(|c| format!("p.{}::text", quote_ident(c))).collect();
+    on.extend(relation.when.iter().map(|(column, value)| {
+        format!("c.{}::text = {}", quote_ident(column), quote_literal(value))
+    }));
+    let values: Vec<String> = relation
+        .parent_columns
+        .iter()
+        .map(|c| format!("p.{}::text", quote_ident(c)))
+        .collect();
     Some(format!(
         "select k.n, array[{}], array[{}] from {} join {} c on {} join {parent_from} p on {}",
         parent_key.join(", "),

@@ -39,7 +39,10 @@ impl KeyStore {
     /// The key at a position.
     pub(super) fn get(&self, i: usize) -> Key {
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        Key(self.text[start..self.ends[i]].split(SEPARATOR).map(str::to_owned).collect())
+        Key(self.text[start..self.ends[i]]
+            .split(SEPARATOR)
+            .map(str::to_owned)
+            .collect())
     }
 
     /// The position of a key.

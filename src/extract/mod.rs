@@ -17,9 +17,12 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::bundle::{
-    BundleError, BundleWriter, LeftOut, ManifestDraft, RootFilter, Source, ToolBuild, Totals, Window,
+    BundleError, BundleWriter, LeftOut, ManifestDraft, RootFilter, Source, ToolBuild, Totals,
+    Window,
 };
-use crate::catalog::{Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations};
+use crate::catalog::{
+    Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
+};
 use crate::closure::units;
 use crate::diff::{DiffError, Sides};
 use crate::event::Sink;
@@ -101,10 +104,14 @@ pub enum ExtractError {
         columns: String,
     },
     /// More candidates than nodes can be numbered.
-    #[error("more than four thousand million rows are missing in live: is this the right live database?")]
+    #[error(
+        "more than four thousand million rows are missing in live: is this the right live database?"
+    )]
     TooMany,
     /// The snapshot is not as it was a moment ago.
-    #[error("rows of {table} vanished from the snapshot while they were read: something writes to the snapshot; stop it and extract again")]
+    #[error(
+        "rows of {table} vanished from the snapshot while they were read: something writes to the snapshot; stop it and extract again"
+    )]
     SnapshotMoves {
         /// The table.
         table: TableName,
@@ -125,7 +132,9 @@ pub async fn extract(
     pairs: Vec<(TableName, Result<Box<Comparable>, Drift>)>,
     sink: Sink<'_>,
 ) -> Result<Extracted, ExtractError> {
-    let Some(session) = sides.snapshot.first() else { return Err(ExtractError::TooMany) };
+    let Some(session) = sides.snapshot.first() else {
+        return Err(ExtractError::TooMany);
+    };
     roots::check(request, &pairs)?;
     // Claims the place first: finding out at the end that it is taken would waste the work.
     let mut writer = BundleWriter::create(&request.target)?;
@@ -139,16 +148,30 @@ pub async fn extract(
     let roots = roots::choose(request, session, &candidates).await?;
     let units = units(candidates.len()?, &references.edges, roots.as_closure());
     if units.is_empty() {
-        return Err(ExtractError::Nothing { what: roots::described(request) });
+        return Err(ExtractError::Nothing {
+            what: roots::described(request),
+        });
     }
     left_out.extend(candidates.left_out(&units));
 
     let layout = pack::Layout::new(&candidates, &relations, &references, &units);
     writer.add_tables(layout.manifest_tables(&candidates))?;
     let from = request.snapshot_time.map(|t| t.to_string());
-    let evidence = crate::bundle::Evidence { from: from.clone(), to: window_to.clone(), source: "none".into() };
-    let tables =
-        pack::write(&mut writer, session, &candidates, &references, &units, &layout, &evidence).await?;
+    let evidence = crate::bundle::Evidence {
+        from: from.clone(),
+        to: window_to.clone(),
+        source: "none".into(),
+    };
+    let tables = pack::write(
+        &mut writer,
+        session,
+        &candidates,
+        &references,
+        &units,
+        &layout,
+        &evidence,
+    )
+    .await?;
     let totals = Totals {
         rows: tables.iter().map(|t| t.1).sum(),
         units: units.len() as u64,
@@ -158,7 +181,10 @@ pub async fn extract(
         tool: request.tool.clone(),
         created: Timestamp::now().to_string(),
         source: source(session, request).await?,
-        window: Window { from, to: window_to },
+        window: Window {
+            from,
+            to: window_to,
+        },
         settings_digest: request.settings_digest.clone(),
         schema_fingerprint: fingerprint(snapshot, tables.iter().map(|t| &t.0)),
         roots: filter(request),
@@ -168,20 +194,36 @@ pub async fn extract(
         left_out: left_out.clone(),
     };
     let bundle = writer.finish(draft)?;
-    Ok(Extracted { bundle, totals, tables, left_out })
+    Ok(Extracted {
+        bundle,
+        totals,
+        tables,
+        left_out,
+    })
 }
 
 /// The end of what the comparison can speak of: live's own clock, before anything is compared.
 async fn now_of(sides: &Sides) -> Result<String, PgError> {
-    let Some(live) = sides.live.first() else { return Ok(String::new()) };
-    let sql = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
-    Ok(live.query_one("asking for the time", sql, &[]).await?.get(0))
+    let Some(live) = sides.live.first() else {
+        return Ok(String::new());
+    };
+    let sql =
+        "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+    Ok(live
+        .query_one("asking for the time", sql, &[])
+        .await?
+        .get(0))
 }
 
 async fn source(session: &Session, request: &Request) -> Result<Source, PgError> {
     // Either can be refused to an ordinary role, or have no answer: then the bundle says nothing about it.
     let text = async |sql: &str| -> Option<String> {
-        session.ask("asking where the snapshot comes from", sql, &[]).await.ok()?.first()?.get(0)
+        session
+            .ask("asking where the snapshot comes from", sql, &[])
+            .await
+            .ok()?
+            .first()?
+            .get(0)
     };
     let lsn = "select coalesce(pg_last_wal_replay_lsn(),
                       case when not pg_is_in_recovery() then pg_current_wal_lsn() end)::text";
@@ -196,5 +238,9 @@ async fn source(session: &Session, request: &Request) -> Result<Source, PgError>
 
 fn filter(request: &Request) -> Option<RootFilter> {
     let table = request.roots.first()?.clone();
-    Some(RootFilter { table, where_sql: request.where_sql.clone(), keys_file: request.keys.is_some() })
+    Some(RootFilter {
+        table,
+        where_sql: request.where_sql.clone(),
+        keys_file: request.keys.is_some(),
+    })
 }

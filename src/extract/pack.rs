@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::bundle::{
-    BundleWriter, Evidence, ManifestColumn, ManifestRelation, ManifestTable, Need, RowName, UnitRecord,
+    BundleWriter, Evidence, ManifestColumn, ManifestRelation, ManifestTable, Need, RowName,
+    UnitRecord,
 };
 use crate::catalog::{Identity, Relation, Table};
 use crate::closure::{Node, Unit, Units, insertion_order};
@@ -49,10 +50,14 @@ impl Layout {
             })
             .collect();
         let at = |name: &TableName| {
-            candidates.table(name).and_then(|t| used.iter().position(|u| *u == t))
+            candidates
+                .table(name)
+                .and_then(|t| used.iter().position(|u| *u == t))
         };
-        let among: Vec<(usize, usize)> =
-            relations.iter().filter_map(|r| Some((at(&r.child)?, at(&r.parent)?))).collect();
+        let among: Vec<(usize, usize)> = relations
+            .iter()
+            .filter_map(|r| Some((at(&r.child)?, at(&r.parent)?)))
+            .collect();
         let mut layout = Self {
             order: Vec::new(),
             places: vec![None; candidates.tables.len()],
@@ -73,7 +78,10 @@ impl Layout {
         }
         let needed: Vec<bool> = {
             let mut needed = vec![false; relations.len()];
-            references.needs.iter().for_each(|(_, r, _)| needed[usize::from(*r)] = true);
+            references
+                .needs
+                .iter()
+                .for_each(|(_, r, _)| needed[usize::from(*r)] = true);
             needed
         };
         for (r, relation) in relations.iter().enumerate() {
@@ -142,7 +150,14 @@ pub(super) async fn write(
     layout: &Layout,
     evidence: &Evidence,
 ) -> Result<Written, ExtractError> {
-    let mut packer = Packer { writer, session, candidates, references, layout, evidence };
+    let mut packer = Packer {
+        writer,
+        session,
+        candidates,
+        references,
+        layout,
+        evidence,
+    };
     let mut written: Written = layout
         .order
         .iter()
@@ -194,14 +209,19 @@ impl Packer<'_> {
             table.bytes / table.estimated_rows.max(1)
         });
         let widest = widest.max().unwrap_or(1).max(1);
-        usize::try_from(GROUP_BYTES / widest).unwrap_or(GROUP_ROWS).clamp(20, GROUP_ROWS)
+        usize::try_from(GROUP_BYTES / widest)
+            .unwrap_or(GROUP_ROWS)
+            .clamp(20, GROUP_ROWS)
     }
 
     /// Units that fit in memory together: one fetch a table.
     async fn group(&mut self, units: &[Unit<'_>]) -> Result<(), ExtractError> {
         let mut nodes: BTreeMap<usize, Vec<Node>> = BTreeMap::new();
         for node in units.iter().flat_map(|u| u.rows) {
-            nodes.entry(self.candidates.place(*node).0).or_default().push(*node);
+            nodes
+                .entry(self.candidates.place(*node).0)
+                .or_default()
+                .push(*node);
         }
         let mut lines: BTreeMap<usize, VecDeque<Bytes>> = BTreeMap::new();
         for (table, nodes) in &nodes {
@@ -230,7 +250,10 @@ impl Packer<'_> {
     async fn alone(&mut self, unit: &Unit<'_>, limit: usize) -> Result<(), ExtractError> {
         let mut nodes: BTreeMap<usize, Vec<Node>> = BTreeMap::new();
         for node in unit.rows {
-            nodes.entry(self.candidates.place(*node).0).or_default().push(*node);
+            nodes
+                .entry(self.candidates.place(*node).0)
+                .or_default()
+                .push(*node);
         }
         for (table, nodes) in &nodes {
             for chunk in nodes.chunks(limit) {
@@ -260,8 +283,12 @@ impl Packer<'_> {
         let source: &Table = &self.candidates.tables[table].snapshot;
         let keys: Vec<Key> = nodes.iter().map(|n| self.candidates.key(*n)).collect();
         let locator = self.candidates.locator(table);
-        let columns: Vec<&str> =
-            source.columns.iter().filter(|c| !c.generated).map(|c| c.name.as_str()).collect();
+        let columns: Vec<&str> = source
+            .columns
+            .iter()
+            .filter(|c| !c.generated)
+            .map(|c| c.name.as_str())
+            .collect();
         let sql = format!(
             "copy (select {} from (select k.n as reinstate_n, {} from {} join {} t on {}) r order by reinstate_n) to stdout",
             column_list(&columns),
@@ -270,15 +297,21 @@ impl Packer<'_> {
             source.from_sql(),
             locator.matches("t"),
         );
-        let mut lines =
-            CopyLines::start(self.session, &format!("fetching rows of {}", source.name), &sql).await?;
+        let mut lines = CopyLines::start(
+            self.session,
+            &format!("fetching rows of {}", source.name),
+            &sql,
+        )
+        .await?;
         let mut fetched = 0;
         while let Some(line) = lines.next().await? {
             fetched += 1;
             take(line)?;
         }
         if fetched != nodes.len() {
-            return Err(ExtractError::SnapshotMoves { table: source.name.clone() });
+            return Err(ExtractError::SnapshotMoves {
+                table: source.name.clone(),
+            });
         }
         Ok(())
     }
@@ -291,10 +324,16 @@ impl Packer<'_> {
                 *rows.entry(place).or_default() += 1;
             }
             let first = self.references.needs.partition_point(|n| n.0 < *node);
-            for (_, relation, key) in self.references.needs[first..].iter().take_while(|n| n.0 == *node) {
+            for (_, relation, key) in self.references.needs[first..]
+                .iter()
+                .take_while(|n| n.0 == *node)
+            {
                 if let Some(place) = self.layout.relation_places[usize::from(*relation)] {
                     let key = self.references.outside[*key as usize].clone();
-                    needs.push(Need { relation: place, key });
+                    needs.push(Need {
+                        relation: place,
+                        key,
+                    });
                 }
             }
         }

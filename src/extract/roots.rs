@@ -47,7 +47,10 @@ pub(super) fn check(
             Some((_, Err(Drift::Skipped(reason)))) => reason.clone(),
             None => "neither the snapshot nor live has this table; write schema.table".to_owned(),
         };
-        return Err(ExtractError::Root { table: root.clone(), reason });
+        return Err(ExtractError::Root {
+            table: root.clone(),
+            reason,
+        });
     }
     Ok(())
 }
@@ -59,7 +62,11 @@ fn key_width(root: &TableName, pair: &Comparable, keys: Option<&[Key]>) -> Optio
         key: wrong.clone(),
         found: wrong.0.len(),
         expected: pair.key.len(),
-        columns: if pair.key.is_empty() { "it has no key".into() } else { pair.key.join(", ") },
+        columns: if pair.key.is_empty() {
+            "it has no key".into()
+        } else {
+            pair.key.join(", ")
+        },
     })
 }
 
@@ -80,9 +87,10 @@ pub(super) async fn choose(
             nodes.extend((0..candidates.count(t)).map(|r| candidates.node(t, r)));
         }
     }
-    if let (Some(root), true) =
-        (request.roots.first(), request.where_sql.is_some() || request.keys.is_some())
-        && let Some(t) = candidates.table(root)
+    if let (Some(root), true) = (
+        request.roots.first(),
+        request.where_sql.is_some() || request.keys.is_some(),
+    ) && let Some(t) = candidates.table(root)
     {
         nodes = narrowed(request, session, candidates, t, nodes).await?;
     }
@@ -125,7 +133,10 @@ async fn narrowed(
                 locator.list(chunk.iter()),
                 locator.matches(&alias),
             );
-            for row in session.ask("looking up --keys in the snapshot", &sql, &[]).await? {
+            for row in session
+                .ask("looking up --keys in the snapshot", &sql, &[])
+                .await?
+            {
                 wanted.extend(candidates.find_key(table, &Key(row.get(0))));
             }
         }

@@ -24,7 +24,9 @@ impl RunLock {
         let started = Instant::now();
         loop {
             let sql = "select pg_try_advisory_lock($1, $2)";
-            let row = session.query_one("taking the run lock", sql, &[&LOCK.0, &LOCK.1]).await?;
+            let row = session
+                .query_one("taking the run lock", sql, &[&LOCK.0, &LOCK.1])
+                .await?;
             if row.get(0) {
                 return Ok(Self);
             }
@@ -42,7 +44,9 @@ impl RunLock {
                       and l.database = (select oid from pg_database where datname = current_database())
                       and l.granted limit 1";
         let (class, object) = (i64::from(LOCK.0), i64::from(LOCK.1));
-        let rows = session.query("asking who holds the run lock", sql, &[&class, &object]).await?;
+        let rows = session
+            .query("asking who holds the run lock", sql, &[&class, &object])
+            .await?;
         let row = rows.first();
         Ok(JournalError::Busy {
             target: session.target().to_string(),

@@ -49,7 +49,9 @@ pub enum JournalError {
         publication: String,
     },
     /// Somebody else is at work.
-    #[error("another run is at work on {target} (server process {pid}, {application}): wait for it to end")]
+    #[error(
+        "another run is at work on {target} (server process {pid}, {application}): wait for it to end"
+    )]
     Busy {
         /// Host, database and role.
         target: String,

@@ -62,7 +62,10 @@ create table if not exists reinstate.quarantined (
 /// Whether the database has a journal that this role may read.
 pub async fn exists(session: &Session) -> Result<bool, JournalError> {
     let sql = "select to_regclass('reinstate.run') is not null";
-    Ok(session.query_one("looking for the journal", sql, &[]).await?.get(0))
+    Ok(session
+        .query_one("looking for the journal", sql, &[])
+        .await?
+        .get(0))
 }
 
 /// Makes sure that the database has a journal of this version.
@@ -75,25 +78,40 @@ pub async fn ensure(session: &Session) -> Result<(), JournalError> {
         let create = format!(
             "begin; {TABLES} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit"
         );
-        if let Err(error) = session.batch("creating the journal (schema reinstate)", &create).await {
+        if let Err(error) = session
+            .batch("creating the journal (schema reinstate)", &create)
+            .await
+        {
             session.batch("rolling back", "rollback").await?;
             return Err(error.into());
         }
     }
     let sql = "select coalesce(max(version), 0) from reinstate.version";
-    let found: i32 = session.query_one("reading the journal's version", sql, &[]).await?.get(0);
+    let found: i32 = session
+        .query_one("reading the journal's version", sql, &[])
+        .await?
+        .get(0);
     if found > VERSION {
-        return Err(JournalError::Version { target, found, known: VERSION });
+        return Err(JournalError::Version {
+            target,
+            found,
+            known: VERSION,
+        });
     }
     Ok(())
 }
 
 async fn refuse_publication(session: &Session, target: &str) -> Result<(), JournalError> {
     let sql = "select pubname::text from pg_publication where puballtables order by 1 limit 1";
-    match session.query("looking at publications", sql, &[]).await?.first() {
+    match session
+        .query("looking at publications", sql, &[])
+        .await?
+        .first()
+    {
         None => Ok(()),
-        Some(row) => {
-            Err(JournalError::Publication { target: target.to_owned(), publication: row.get(0) })
-        }
+        Some(row) => Err(JournalError::Publication {
+            target: target.to_owned(),
+            publication: row.get(0),
+        }),
     }
 }

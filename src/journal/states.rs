@@ -51,7 +51,9 @@ pub fn next(state: RunState, event: RunEvent) -> Result<RunState, IllegalEvent> 
         (Running, Interrupt) => Ok(Interrupted),
         (Running, Finish { left_out: false }) => Ok(Done),
         (Running, Finish { left_out: true }) => Ok(Partly),
-        (Interrupted, Interrupt | Finish { .. }) | (Done | Partly, _) => Err(IllegalEvent { state, event }),
+        (Interrupted, Interrupt | Finish { .. }) | (Done | Partly, _) => {
+            Err(IllegalEvent { state, event })
+        }
     }
 }
 
@@ -95,7 +97,10 @@ mod tests {
         use RunState::{Done, Interrupted, Partly, Running};
         let (clean, left) = (Finish { left_out: false }, Finish { left_out: true });
         let table = [
-            (Running, [Some(Running), Some(Interrupted), Some(Done), Some(Partly)]),
+            (
+                Running,
+                [Some(Running), Some(Interrupted), Some(Done), Some(Partly)],
+            ),
             (Interrupted, [Some(Running), None, None, None]),
             (Done, [None; 4]),
             (Partly, [None; 4]),

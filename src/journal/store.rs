@@ -98,7 +98,10 @@ impl<'a> Store<'a> {
     pub async fn last_run(&self, bundle: &str) -> Result<Option<Run>, JournalError> {
         let sql = "select run, state from reinstate.run where bundle = $1 and kind = 'restore'
                     order by started desc, run desc limit 1";
-        let rows = self.session.query("reading the journal", sql, &[&bundle]).await?;
+        let rows = self
+            .session
+            .query("reading the journal", sql, &[&bundle])
+            .await?;
         Ok(rows.first().map(|row| Run {
             run: RunId(row.get(0)),
             // A word this build does not know can only come from a newer one, which has ended the run in its own way.
@@ -135,23 +138,47 @@ impl<'a> Store<'a> {
     /// Moves a run to the state that an event leads to.
     pub async fn record(&self, run: &RunId, event: RunEvent) -> Result<RunState, JournalError> {
         let sql = "select state from reinstate.run where run = $1 for update";
-        let row = self.session.query_one("reading the run's state", sql, &[&run.0]).await?;
+        let row = self
+            .session
+            .query_one("reading the run's state", sql, &[&run.0])
+            .await?;
         let state = row.get::<_, &str>(0).parse().unwrap_or(RunState::Partly);
         let state = next(state, event)?;
-        let ended = if state == RunState::Running { "null" } else { "clock_timestamp()" };
+        let ended = if state == RunState::Running {
+            "null"
+        } else {
+            "clock_timestamp()"
+        };
         let sql = format!("update reinstate.run set state = $2, ended = {ended} where run = $1");
-        self.session.execute("recording the run's state", &sql, &[&run.0, &state.to_string()]).await?;
+        self.session
+            .execute(
+                "recording the run's state",
+                &sql,
+                &[&run.0, &state.to_string()],
+            )
+            .await?;
         Ok(state)
     }
 
     /// What is known about a bundle's units; `run` is the run at hand, if one has begun.
-    pub async fn history(&self, bundle: &str, run: Option<&RunId>) -> Result<History, JournalError> {
+    pub async fn history(
+        &self,
+        bundle: &str,
+        run: Option<&RunId>,
+    ) -> Result<History, JournalError> {
         let run = run.map(|r| r.0.as_str()).unwrap_or_default();
         let mut history = History::default();
         let sql = "select b.run = $2, b.batch, b.units from reinstate.batch b
                      join reinstate.run r using (run) where r.bundle = $1 and r.kind = 'restore'";
-        for row in self.session.query("reading the journal", sql, &[&bundle, &run]).await? {
-            let units = row.get::<_, Vec<i64>>(2).into_iter().filter_map(|u| UnitId::try_from(u).ok());
+        for row in self
+            .session
+            .query("reading the journal", sql, &[&bundle, &run])
+            .await?
+        {
+            let units = row
+                .get::<_, Vec<i64>>(2)
+                .into_iter()
+                .filter_map(|u| UnitId::try_from(u).ok());
             if row.get(0) {
                 history.done.extend(units);
                 history.last_batch = history.last_batch.max(row.get(1));
@@ -162,8 +189,14 @@ impl<'a> Store<'a> {
         let sql = "select q.unit from reinstate.quarantined q where q.run = (
                      select run from reinstate.run where bundle = $1 and kind = 'restore'
                       order by started desc, run desc limit 1)";
-        for row in self.session.query("reading the journal", sql, &[&bundle]).await? {
-            history.quarantined.extend(UnitId::try_from(row.get::<_, i64>(0)).ok());
+        for row in self
+            .session
+            .query("reading the journal", sql, &[&bundle])
+            .await?
+        {
+            history
+                .quarantined
+                .extend(UnitId::try_from(row.get::<_, i64>(0)).ok());
         }
         Ok(history)
     }
@@ -188,16 +221,27 @@ impl<'a> Store<'a> {
         let number = i64::try_from(unit.unit).unwrap_or(i64::MAX);
         let key = serde_json::to_string(&unit.root_key).unwrap_or_default();
         let rows = serde_json::to_string(&unit.rows).unwrap_or_default();
-        let params: &[&(dyn crate::pg::ToSql + Sync)] =
-            &[&run.0, &number, &unit.root_table, &key, &unit.reason, &unit.sqlstate, &rows];
-        self.session.execute("recording a unit that is left out", sql, params).await?;
+        let params: &[&(dyn crate::pg::ToSql + Sync)] = &[
+            &run.0,
+            &number,
+            &unit.root_table,
+            &key,
+            &unit.reason,
+            &unit.sqlstate,
+            &rows,
+        ];
+        self.session
+            .execute("recording a unit that is left out", sql, params)
+            .await?;
         Ok(())
     }
 
     /// Takes back the quarantine of a run that is taken up again: its units get another chance.
     pub async fn clear_quarantine(&self, run: &RunId) -> Result<(), PgError> {
         let sql = "delete from reinstate.quarantined where run = $1";
-        self.session.execute("clearing the quarantine of a resumed run", sql, &[&run.0]).await?;
+        self.session
+            .execute("clearing the quarantine of a resumed run", sql, &[&run.0])
+            .await?;
         Ok(())
     }
 
@@ -205,7 +249,10 @@ impl<'a> Store<'a> {
     pub async fn totals(&self, run: &RunId) -> Result<Vec<BatchRows>, JournalError> {
         let sql = "select table_name, sum(inserted)::int8, sum(already_present)::int8, sum(gone_since)::int8
                      from reinstate.batch_rows where run = $1 group by 1 order by 1";
-        let rows = self.session.query("reading the journal", sql, &[&run.0]).await?;
+        let rows = self
+            .session
+            .query("reading the journal", sql, &[&run.0])
+            .await?;
         let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
         Ok(rows
             .iter()
@@ -219,11 +266,20 @@ impl<'a> Store<'a> {
     }
 
     /// Rows left out by a run, per table.
-    pub async fn quarantined_rows(&self, run: &RunId) -> Result<BTreeMap<String, u64>, JournalError> {
+    pub async fn quarantined_rows(
+        &self,
+        run: &RunId,
+    ) -> Result<BTreeMap<String, u64>, JournalError> {
         let sql = "select r.key, sum(r.value::int8)::int8 from reinstate.quarantined q,
                           lateral jsonb_each_text(q.rows) r where q.run = $1 group by 1";
-        let rows = self.session.query("reading the journal", sql, &[&run.0]).await?;
-        Ok(rows.iter().map(|r| (r.get(0), u64::try_from(r.get::<_, i64>(1)).unwrap_or(0))).collect())
+        let rows = self
+            .session
+            .query("reading the journal", sql, &[&run.0])
+            .await?;
+        Ok(rows
+            .iter()
+            .map(|r| (r.get(0), u64::try_from(r.get::<_, i64>(1)).unwrap_or(0)))
+            .collect())
     }
 
     /// The rows that a run inserted, batch by batch: table as shown, unit, key as an array's text.
@@ -236,11 +292,18 @@ impl<'a> Store<'a> {
                      from (select min(batch) as batch from reinstate.batch where run = $1 and batch > $2) b
                      left join reinstate.batch_rows r on r.run = $1 and r.batch = b.batch
                     where b.batch is not null order by r.table_name";
-        let rows = self.session.query("reading the journal", sql, &[&run.0, &after_batch]).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
+        let rows = self
+            .session
+            .query("reading the journal", sql, &[&run.0, &after_batch])
+            .await?;
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
         let mut restored = Vec::new();
         for row in &rows {
-            let Some(table) = row.get::<_, Option<String>>(1) else { continue };
+            let Some(table) = row.get::<_, Option<String>>(1) else {
+                continue;
+            };
             let (units, keys): (Vec<i64>, Vec<String>) = (row.get(2), row.get(3));
             for (unit, key) in units.into_iter().zip(keys) {
                 let key = serde_json::from_str(&key).unwrap_or_else(|_| Key(vec![key]));

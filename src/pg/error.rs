@@ -183,9 +183,10 @@ impl PgError {
             target: session.target().to_string(),
             doing: format!("reading back what was inserted into {table}"),
             sqlstate: "09000".to_owned(),
-            message: format!("{inserted} rows were inserted and {found} are there: a trigger or rule took them"),
+            message: format!(
+                "{inserted} rows were inserted and {found} are there: a trigger or rule took them"
+            ),
             detail: None,
-            hint: None,
             table: Some(table.to_owned()),
             constraint: None,
         }))

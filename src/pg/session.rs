@@ -101,9 +101,14 @@ impl Session {
 
     /// Runs one statement whose parameters are all text (the SQL casts them), in one round trip.
     pub async fn ask(&self, doing: &str, sql: &str, params: &[&str]) -> Result<Vec<Row>, PgError> {
-        let typed: Vec<(&(dyn ToSql + Sync), Type)> =
-            params.iter().map(|p| (p as &(dyn ToSql + Sync), Type::TEXT)).collect();
-        self.client.query_typed(sql, &typed).await.map_err(|e| self.wrap(doing, &e))
+        let typed: Vec<(&(dyn ToSql + Sync), Type)> = params
+            .iter()
+            .map(|p| (p as &(dyn ToSql + Sync), Type::TEXT))
+            .collect();
+        self.client
+            .query_typed(sql, &typed)
+            .await
+            .map_err(|e| self.wrap(doing, &e))
     }
 
     /// Runs one statement that gives exactly one row.

@@ -32,7 +32,10 @@ pub struct Batch {
 impl Batch {
     /// Lays units out by table.
     pub fn new(units: Vec<UnitRows>, targets: &Targets) -> Self {
-        let mut batch = Self { units: Vec::new(), rows: targets.tables.iter().map(|_| Vec::new()).collect() };
+        let mut batch = Self {
+            units: Vec::new(),
+            rows: targets.tables.iter().map(|_| Vec::new()).collect(),
+        };
         for (position, (record, tables)) in units.into_iter().enumerate() {
             for (table, lines) in tables {
                 let target = &targets.tables[table];
@@ -66,11 +69,18 @@ impl Batch {
     /// Keeps the units for which `keep` holds, with their rows; the others come back apart.
     pub fn split(self, keep: impl Fn(usize) -> bool) -> (Self, Self) {
         let tables = self.rows.len();
-        let empty = || Self { units: Vec::new(), rows: (0..tables).map(|_| Vec::new()).collect() };
+        let empty = || Self {
+            units: Vec::new(),
+            rows: (0..tables).map(|_| Vec::new()).collect(),
+        };
         let (mut kept, mut other) = (empty(), empty());
         let mut places = Vec::with_capacity(self.units.len());
         for (position, unit) in self.units.into_iter().enumerate() {
-            let side = if keep(position) { &mut kept } else { &mut other };
+            let side = if keep(position) {
+                &mut kept
+            } else {
+                &mut other
+            };
             places.push((keep(position), side.units.len()));
             side.units.push(unit);
         }

@@ -12,11 +12,16 @@ pub(super) async fn check(
     targets: &Targets,
 ) -> Result<(), RestoreError> {
     if live.in_recovery {
-        return Err(RestoreError::Standby { target: session.target().to_string() });
+        return Err(RestoreError::Standby {
+            target: session.target().to_string(),
+        });
     }
     for target in &targets.tables {
         let refuse = |reason: String| {
-            Err(RestoreError::Table { table: target.name.clone(), reason })
+            Err(RestoreError::Table {
+                table: target.name.clone(),
+                reason,
+            })
         };
         let table = &target.live;
         let role = &session.target().role;
@@ -40,9 +45,15 @@ pub(super) async fn check(
                 firing.join(", ")
             ));
         }
-        let together = targets.groups.iter().any(|g| g.len() > 1 && g.iter().any(|t| targets.tables[*t].name == target.name));
+        let together = targets
+            .groups
+            .iter()
+            .any(|g| g.len() > 1 && g.iter().any(|t| targets.tables[*t].name == target.name));
         if !table.insert_rules.is_empty() && (together || !target.keyed()) {
-            return refuse(format!("rules rewrite what is inserted into it ({})", table.insert_rules.join(", ")));
+            return refuse(format!(
+                "rules rewrite what is inserted into it ({})",
+                table.insert_rules.join(", ")
+            ));
         }
     }
     row_security(session, targets).await
@@ -53,7 +64,9 @@ async fn row_security(session: &Session, targets: &Targets) -> Result<(), Restor
     for target in targets.tables.iter().filter(|t| t.live.row_security) {
         let sql = "select row_security_active($1::regclass)";
         let name = target.name.sql();
-        let rows = session.ask("looking at row-level security", sql, &[&name]).await?;
+        let rows = session
+            .ask("looking at row-level security", sql, &[&name])
+            .await?;
         if rows.first().is_some_and(|r| r.get(0)) {
             return Err(RestoreError::Table {
                 table: target.name.clone(),

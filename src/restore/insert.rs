@@ -44,7 +44,13 @@ impl Inserter<'_> {
     /// Creates the session's staging tables, for tables that reference each other and for bags.
     pub(super) async fn stage(&self) -> Result<(), PgError> {
         let mut sql = String::new();
-        for (i, table) in self.targets.tables.iter().enumerate().filter(|(i, _)| self.staged(*i)) {
+        for (i, table) in self
+            .targets
+            .tables
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| self.staged(*i))
+        {
             // Writing to a String cannot fail.
             let _ = write!(
                 sql,
@@ -60,7 +66,11 @@ impl Inserter<'_> {
     /// Whether a table's rows go through a staging table: in one statement with the tables it forms a cycle with, or to
     /// learn where rows without a key came to lie.
     fn staged(&self, table: usize) -> bool {
-        let together = self.targets.groups.iter().any(|g| g.len() > 1 && g.contains(&table));
+        let together = self
+            .targets
+            .groups
+            .iter()
+            .any(|g| g.len() > 1 && g.contains(&table));
         together || !self.targets.tables[table].keyed()
     }
 
@@ -85,10 +95,18 @@ impl Inserter<'_> {
         limit: Duration,
     ) -> Result<Attempt, PgError> {
         let started = Instant::now();
-        let begin = format!("begin isolation level read committed; set local statement_timeout = {}", limit.as_millis());
+        let begin = format!(
+            "begin isolation level read committed; set local statement_timeout = {}",
+            limit.as_millis()
+        );
         self.session.batch("beginning a batch", &begin).await?;
         let claim = Store::claim_batch(self.run, number, &batch.numbers());
-        if self.session.ask("claiming a batch in the journal", &claim, &[]).await?.is_empty() {
+        if self
+            .session
+            .ask("claiming a batch in the journal", &claim, &[])
+            .await?
+            .is_empty()
+        {
             return Ok(Attempt::DoneBefore);
         }
         let looked = look(self.session, self.targets, batch, true).await?;
@@ -130,10 +148,20 @@ impl Inserter<'_> {
                 let name = stage_name(i);
                 let sql = format!("delete from {name}; ");
                 self.session.batch("emptying a staging table", &sql).await?;
-                copy_in(self.session, &doing, &format!("copy {name} ({columns}) from stdin"), lines).await?;
+                copy_in(
+                    self.session,
+                    &doing,
+                    &format!("copy {name} ({columns}) from stdin"),
+                    lines,
+                )
+                .await?;
                 staged.push(i);
             } else {
-                let sql = format!("copy {} ({}) from stdin", table.name.sql(), table.column_list());
+                let sql = format!(
+                    "copy {} ({}) from stdin",
+                    table.name.sql(),
+                    table.column_list()
+                );
                 copy_in(self.session, &doing, &sql, lines).await?;
             }
         }
@@ -157,7 +185,11 @@ impl Inserter<'_> {
             let columns = table.column_list();
             // A partitioned table cannot say where a row came to lie.
             let places = !table.keyed() && table.live.kind == crate::catalog::TableKind::Plain;
-            let returning = if places { "returning ctid::text as place, xmin::text::int8 as xmin" } else { "" };
+            let returning = if places {
+                "returning ctid::text as place, xmin::text::int8 as xmin"
+            } else {
+                ""
+            };
             parts.push(format!(
                 "i{i} as (insert into {} ({columns}) overriding system value select {columns} from {} {returning})",
                 table.name.sql(),
@@ -177,8 +209,13 @@ impl Inserter<'_> {
             }
         }
         let sql = format!("with {} select", parts.join(",\n     "));
-        let names: Vec<String> = staged.iter().map(|i| self.targets.tables[*i].name.to_string()).collect();
-        self.session.batch(&format!("inserting into {}", names.join(", ")), &sql).await
+        let names: Vec<String> = staged
+            .iter()
+            .map(|i| self.targets.tables[*i].name.to_string())
+            .collect();
+        self.session
+            .batch(&format!("inserting into {}", names.join(", ")), &sql)
+            .await
     }
 
     /// The transaction's last statements: keys and `xmin` of every row it inserted, read back.
@@ -188,14 +225,19 @@ impl Inserter<'_> {
         batch: &Batch,
         looked: &Looked,
     ) -> Result<Committed, PgError> {
-        let mut committed = Committed { inserted: Vec::new(), already_present: Vec::new() };
+        let mut committed = Committed {
+            inserted: Vec::new(),
+            already_present: Vec::new(),
+        };
         for (i, table) in self.targets.tables.iter().enumerate() {
             let presence = &looked.presence[i];
             let absent = presence.iter().filter(|p| **p == Presence::Absent).count() as u64;
             let present = presence.len() as u64 - absent;
             committed.inserted.push(absent);
             committed.already_present.push(present);
-            let journalled = self.staged(i) && !table.keyed() && table.live.kind == crate::catalog::TableKind::Plain;
+            let journalled = self.staged(i)
+                && !table.keyed()
+                && table.live.kind == crate::catalog::TableKind::Plain;
             if presence.is_empty() || journalled {
                 continue;
             }
@@ -206,9 +248,16 @@ impl Inserter<'_> {
             };
             let doing = format!("journalling rows of {}", table.name);
             let rows = self.session.ask(&doing, &sql, &[]).await?;
-            let found = rows.first().map_or(0, |r| u64::try_from(r.get::<_, i64>(0)).unwrap_or(0));
+            let found = rows
+                .first()
+                .map_or(0, |r| u64::try_from(r.get::<_, i64>(0)).unwrap_or(0));
             if found != absent {
-                return Err(PgError::vanished(self.session, &table.name.to_string(), absent, found));
+                return Err(PgError::vanished(
+                    self.session,
+                    &table.name.to_string(),
+                    absent,
+                    found,
+                ));
             }
         }
         Ok(committed)
@@ -223,7 +272,11 @@ impl Inserter<'_> {
         presence: &[Presence],
         present: u64,
     ) -> String {
-        let rows = batch.rows[i].iter().zip(presence).filter(|(_, p)| **p == Presence::Absent).map(|(r, _)| r);
+        let rows = batch.rows[i]
+            .iter()
+            .zip(presence)
+            .filter(|(_, p)| **p == Presence::Absent)
+            .map(|(r, _)| r);
         format!(
             "insert into reinstate.batch_rows
                (run, batch, table_name, inserted, already_present, gone_since, units, keys, xmins)
@@ -257,13 +310,20 @@ impl Inserter<'_> {
 const XID8: &str = "(((pg_current_xact_id()::text::numeric::int8 >> 32) << 32) | xmin)::text::xid8";
 
 fn stage_name(table: usize) -> String {
-    format!("pg_temp.{}", quote_ident(&format!("reinstate_stage_{table}")))
+    format!(
+        "pg_temp.{}",
+        quote_ident(&format!("reinstate_stage_{table}"))
+    )
 }
 
 /// The rows that live lacks, as COPY data.
 fn absent_lines(rows: &[BatchRow], presence: &[Presence]) -> Bytes {
     let mut data = BytesMut::new();
-    for (row, _) in rows.iter().zip(presence).filter(|(_, p)| **p == Presence::Absent) {
+    for (row, _) in rows
+        .iter()
+        .zip(presence)
+        .filter(|(_, p)| **p == Presence::Absent)
+    {
         data.extend_from_slice(&row.line);
         data.put_u8(b'\n');
     }

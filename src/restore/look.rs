@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 
 use crate::ident::{Key, TableName, column_list, qualified_list};
-use crate::pg::copy::{CopyLines, unescape};
+use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
 use super::{Batch, BatchRow, TargetTable, Targets};
@@ -74,14 +74,20 @@ pub async fn look(
                 conflicts.push(Conflict {
                     unit: row.unit,
                     table: table.name.clone(),
-                    reason: format!("{} {} exists in live with other content", table.name, row.key),
+                    reason: format!(
+                        "{} {} exists in live with other content",
+                        table.name, row.key
+                    ),
                     missing_parent: false,
                     sqlstate: "23505",
                 });
             }
         }
     }
-    Ok(Looked { presence, conflicts })
+    Ok(Looked {
+        presence,
+        conflicts,
+    })
 }
 
 async fn by_key(
@@ -100,9 +106,15 @@ async fn by_key(
     let mut presence = vec![Presence::Absent; rows.len()];
     let mut lines = CopyLines::start(session, &format!("looking at {}", table.name), &sql).await?;
     while let Some(line) = lines.next().await? {
-        let Some((n, content)) = numbered(&line) else { continue };
+        let Some((n, content)) = numbered(&line) else {
+            continue;
+        };
         if let Some(row) = rows.get(n) {
-            presence[n] = if content == row.line { Presence::Same } else { Presence::Other };
+            presence[n] = if content == row.line {
+                Presence::Same
+            } else {
+                Presence::Other
+            };
         }
     }
     Ok(presence)
@@ -125,8 +137,10 @@ async fn taken(
     conflicts: &mut Vec<Conflict>,
 ) -> Result<(), PgError> {
     for (name, columns, fields) in &table.uniques {
-        let listed: Vec<(&BatchRow, Key)> =
-            rows.iter().filter_map(|r| Some((r, table.values_of(&r.stored, fields)?))).collect();
+        let listed: Vec<(&BatchRow, Key)> = rows
+            .iter()
+            .filter_map(|r| Some((r, table.values_of(&r.stored, fields)?)))
+            .collect();
         if listed.is_empty() {
             continue;
         }
@@ -146,7 +160,9 @@ async fn taken(
         let doing = format!("looking at {} by {name}", table.name);
         for found in session.ask(&doing, &sql, &[]).await? {
             let n = usize::try_from(found.get::<_, i64>(0)).unwrap_or(1) - 1;
-            let Some((row, _)) = listed.get(n) else { continue };
+            let Some((row, _)) = listed.get(n) else {
+                continue;
+            };
             let holder = Key(found.get(1));
             if holder != row.key || !table.keyed() {
                 conflicts.push(Conflict {
@@ -178,16 +194,24 @@ async fn missing_parents(
     let mut needed: BTreeMap<(usize, &Key), Vec<usize>> = BTreeMap::new();
     for (position, unit) in batch.units.iter().enumerate() {
         for need in &unit.needs {
-            needed.entry((need.relation, &need.key)).or_default().push(position);
+            needed
+                .entry((need.relation, &need.key))
+                .or_default()
+                .push(position);
         }
     }
     let mut by_relation: BTreeMap<usize, Vec<(&Key, &Vec<usize>)>> = BTreeMap::new();
     for ((relation, key), units) in &needed {
-        by_relation.entry(*relation).or_default().push((*key, units));
+        by_relation
+            .entry(*relation)
+            .or_default()
+            .push((*key, units));
     }
     let mut conflicts = Vec::new();
     for (relation, keys) in by_relation {
-        let Some(Some(target)) = targets.relations.get(relation) else { continue };
+        let Some(Some(target)) = targets.relations.get(relation) else {
+            continue;
+        };
         let list = target.locator.list(keys.iter().map(|k| k.0));
         let sql = if lock {
             format!(
@@ -203,7 +227,11 @@ async fn missing_parents(
                 target.locator.matches("t"),
             )
         };
-        let doing = format!("{} rows of {}", if lock { "locking" } else { "looking for" }, target.parent);
+        let doing = format!(
+            "{} rows of {}",
+            if lock { "locking" } else { "looking for" },
+            target.parent
+        );
         let mut found = HashMap::new();
         for row in session.ask(&doing, &sql, &[]).await? {
             found.insert(usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1, ());
@@ -213,7 +241,10 @@ async fn missing_parents(
                 conflicts.extend(units.iter().map(|unit| Conflict {
                     unit: *unit,
                     table: target.parent.clone(),
-                    reason: format!("{} {key}, which it references, is no longer in live", target.parent),
+                    reason: format!(
+                        "{} {key}, which it references, is no longer in live",
+                        target.parent
+                    ),
                     missing_parent: true,
                     sqlstate: "23503",
                 }));
@@ -229,7 +260,10 @@ mod tests {
 
     #[test]
     fn numbered_lines() {
-        assert_eq!(numbered(&Bytes::from_static(b"3\ta\tb")), Some((2, Bytes::from_static(b"a\tb"))));
+        assert_eq!(
+            numbered(&Bytes::from_static(b"3\ta\tb")),
+            Some((2, Bytes::from_static(b"a\tb")))
+        );
         assert_eq!(numbered(&Bytes::from_static(b"1")), Some((0, Bytes::new())));
         assert_eq!(numbered(&Bytes::from_static(b"x")), None);
     }

@@ -49,7 +49,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { target_batch: Duration::from_millis(50), max_unit_time: Duration::from_secs(2), max_units: None }
+        Self {
+            target_batch: Duration::from_millis(50),
+            max_unit_time: Duration::from_secs(2),
+            max_units: None,
+        }
     }
 }
 
@@ -66,7 +70,9 @@ pub enum RestoreError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Live is no place to write to.
-    #[error("{target} is a standby: it replays another server's changes and takes none; give the primary as --live")]
+    #[error(
+        "{target} is a standby: it replays another server's changes and takes none; give the primary as --live"
+    )]
     Standby {
         /// Host, database and role.
         target: String,
@@ -80,7 +86,9 @@ pub enum RestoreError {
         reason: String,
     },
     /// The plan that was agreed upon is not what would happen now.
-    #[error("plan {asked} is out of date: a fresh plan is {fresh}, for live or the settings changed; look at it, then give its id")]
+    #[error(
+        "plan {asked} is out of date: a fresh plan is {fresh}, for live or the settings changed; look at it, then give its id"
+    )]
     PlanChanged {
         /// The id given.
         asked: String,
@@ -88,13 +96,17 @@ pub enum RestoreError {
         fresh: String,
     },
     /// Stopped at a safe point.
-    #[error("interrupted between two batches; what was committed stays, and running the same command again goes on (run {run})")]
+    #[error(
+        "interrupted between two batches; what was committed stays, and running the same command again goes on (run {run})"
+    )]
     Interrupted {
         /// The run.
         run: String,
     },
     /// Stopped in the middle of the work.
-    #[error("run {run} stopped: {cause}. What was committed stays whole; run the same command again to go on")]
+    #[error(
+        "run {run} stopped: {cause}. What was committed stays whole; run the same command again to go on"
+    )]
     Partly {
         /// The run.
         run: String,

@@ -48,7 +48,11 @@ pub struct Plan {
 }
 
 /// Plans; reads only.
-pub async fn plan(session: &Session, bundle: &Bundle, settings: &Settings) -> Result<Plan, RestoreError> {
+pub async fn plan(
+    session: &Session,
+    bundle: &Bundle,
+    settings: &Settings,
+) -> Result<Plan, RestoreError> {
     let prepared = prepare(session, bundle).await?;
     let mut planner = Planner {
         targets: &prepared.targets,
@@ -59,29 +63,50 @@ pub async fn plan(session: &Session, bundle: &Bundle, settings: &Settings) -> Re
     };
     for target in &prepared.targets.tables {
         planner.tally.of(&target.name);
-        planner.tables.entry(target.name.clone()).or_default().dropped_columns = target.dropped.clone();
+        planner
+            .tables
+            .entry(target.name.clone())
+            .or_default()
+            .dropped_columns = target.dropped.clone();
     }
-    let restored = |unit| prepared.history.done.contains(&unit) || prepared.history.earlier.contains(&unit);
+    let restored =
+        |unit| prepared.history.done.contains(&unit) || prepared.history.earlier.contains(&unit);
     let mut rows = bundle.read()?;
     let (mut pending, mut size) = (Vec::new(), 0);
     while let Some(unit) = rows.next_unit()? {
         size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
         pending.push(unit);
         if size >= ROWS_A_LOOK {
-            planner.batch(session, Batch::new(std::mem::take(&mut pending), planner.targets), &restored).await?;
+            planner
+                .batch(
+                    session,
+                    Batch::new(std::mem::take(&mut pending), planner.targets),
+                    &restored,
+                )
+                .await?;
             size = 0;
         }
     }
-    planner.batch(session, Batch::new(pending, planner.targets), &restored).await?;
+    planner
+        .batch(session, Batch::new(pending, planner.targets), &restored)
+        .await?;
     let id = planner.id(bundle, settings);
-    let Planner { tally, tables, left_out, .. } = planner;
+    let Planner {
+        tally,
+        tables,
+        left_out,
+        ..
+    } = planner;
     let to_insert = tally.total().inserted;
     Ok(Plan {
         id,
         tables,
         left_out,
         batches: to_insert.div_ceil(ROWS_A_BATCH),
-        resumes: prepared.last.filter(|r| r.state.unfinished()).map(|r| r.run.0),
+        resumes: prepared
+            .last
+            .filter(|r| r.state.unfinished())
+            .map(|r| r.run.0),
         tally,
     })
 }
@@ -122,18 +147,28 @@ impl Planner<'_> {
         for (position, unit) in batch.units.iter().enumerate() {
             let needs = unit.depends_on.iter().find(|d| self.out.contains(d));
             let reason = match (why.get(&position), needs) {
-                (Some(conflict), _) => Some((conflict.reason.clone(), Some(conflict.sqlstate.to_owned()))),
-                (None, Some(other)) => Some((format!("depends on unit {other}, which is left out"), None)),
+                (Some(conflict), _) => {
+                    Some((conflict.reason.clone(), Some(conflict.sqlstate.to_owned())))
+                }
+                (None, Some(other)) => {
+                    Some((format!("depends on unit {other}, which is left out"), None))
+                }
                 (None, None) => None,
             };
             if let Some((reason, sqlstate)) = reason {
-                let root = format!("{} {}", self.targets.tables[unit.root.table].name, unit.root.key);
+                let root = format!(
+                    "{} {}",
+                    self.targets.tables[unit.root.table].name, unit.root.key
+                );
                 self.out.insert(unit.unit);
                 self.left_out.push((unit.unit, root, reason, sqlstate));
             }
         }
-        for (table, (rows, presence)) in
-            self.targets.tables.iter().zip(batch.rows.iter().zip(&looked.presence))
+        for (table, (rows, presence)) in self
+            .targets
+            .tables
+            .iter()
+            .zip(batch.rows.iter().zip(&looked.presence))
         {
             let states = self.tally.of(&table.name);
             for (row, presence) in rows.iter().zip(presence) {
@@ -157,12 +192,20 @@ impl Planner<'_> {
         digest.update(&bundle.id);
         for (table, states) in &self.tally.0 {
             let coming = states.inserted + states.already_present;
-            digest.update(format!("{table} {coming} {} {}\n", states.gone_since, states.quarantined));
+            digest.update(format!(
+                "{table} {coming} {} {}\n",
+                states.gone_since, states.quarantined
+            ));
         }
         for (unit, _, reason, _) in &self.left_out {
             digest.update(format!("{unit} {reason}\n"));
         }
         digest.update(serde_json::to_vec(settings).unwrap_or_default());
-        digest.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
+        digest
+            .finalize()
+            .iter()
+            .take(6)
+            .map(|b| format!("{b:02x}"))
+            .collect()
     }
 }

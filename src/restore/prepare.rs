@@ -24,8 +24,15 @@ pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepar
     if journal::exists(session).await? {
         let store = Store::new(session);
         last = store.last_run(&bundle.id).await?;
-        let resumed = last.as_ref().filter(|r| r.state.unfinished()).map(|r| &r.run);
+        let resumed = last
+            .as_ref()
+            .filter(|r| r.state.unfinished())
+            .map(|r| &r.run);
         history = store.history(&bundle.id, resumed).await?;
     }
-    Ok(Prepared { targets, last, history })
+    Ok(Prepared {
+        targets,
+        last,
+        history,
+    })
 }

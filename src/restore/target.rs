@@ -35,7 +35,9 @@ pub struct TargetTable {
 impl TargetTable {
     /// The line as live's columns take it.
     pub fn project(&self, line: &Bytes) -> Bytes {
-        let Some(fields) = &self.fields else { return line.clone() };
+        let Some(fields) = &self.fields else {
+            return line.clone();
+        };
         let all: Vec<&[u8]> = raw_fields(line).collect();
         let mut out = BytesMut::with_capacity(line.len());
         for (i, field) in fields.iter().enumerate() {
@@ -50,12 +52,18 @@ impl TargetTable {
     /// The row's key.
     pub fn key_of(&self, line: &[u8]) -> Key {
         // A key is never NULL.
-        Key(pick(line, &self.key_fields).into_iter().map(Option::unwrap_or_default).collect())
+        Key(pick(line, &self.key_fields)
+            .into_iter()
+            .map(Option::unwrap_or_default)
+            .collect())
     }
 
     /// Its values under another unique constraint; `None` where one is NULL, and so in nobody's way.
     pub fn values_of(&self, line: &[u8], fields: &[usize]) -> Option<Key> {
-        pick(line, fields).into_iter().collect::<Option<Vec<String>>>().map(Key)
+        pick(line, fields)
+            .into_iter()
+            .collect::<Option<Vec<String>>>()
+            .map(Key)
     }
 
     /// The columns written, as SQL.
@@ -71,7 +79,10 @@ impl TargetTable {
 
 fn pick(line: &[u8], fields: &[usize]) -> Vec<Option<String>> {
     let all: Vec<&[u8]> = raw_fields(line).collect();
-    fields.iter().map(|f| all.get(*f).and_then(|field| unescape(field))).collect()
+    fields
+        .iter()
+        .map(|f| all.get(*f).and_then(|field| unescape(field)))
+        .collect()
 }
 
 /// A relation whose parents live has.
@@ -100,25 +111,45 @@ impl Targets {
     /// Errors: `Table` for one that is missing or cannot hold the rows, naming the reason.
     pub fn find(bundle: &Bundle, live: &Schema) -> Result<Self, RestoreError> {
         let manifest = &bundle.manifest;
-        let tables =
-            manifest.tables.iter().map(|t| target_table(t, live)).collect::<Result<Vec<_>, _>>()?;
-        let relations = manifest.relations.iter().map(|r| target_relation(r, live)).collect();
-        Ok(Self { tables, relations, groups: manifest.insertion_order.clone() })
+        let tables = manifest
+            .tables
+            .iter()
+            .map(|t| target_table(t, live))
+            .collect::<Result<Vec<_>, _>>()?;
+        let relations = manifest
+            .relations
+            .iter()
+            .map(|r| target_relation(r, live))
+            .collect();
+        Ok(Self {
+            tables,
+            relations,
+            groups: manifest.insertion_order.clone(),
+        })
     }
 }
 
 fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetRelation> {
     let parent = live.tables.get(&relation.parent)?;
-    relation.parent_columns.iter().all(|c| parent.column(c).is_some()).then(|| TargetRelation {
-        parent: relation.parent.clone(),
-        parent_from: parent.from_sql(),
-        locator: Locator::by_names(parent, &relation.parent_columns),
-    })
+    relation
+        .parent_columns
+        .iter()
+        .all(|c| parent.column(c).is_some())
+        .then(|| TargetRelation {
+            parent: relation.parent.clone(),
+            parent_from: parent.from_sql(),
+            locator: Locator::by_names(parent, &relation.parent_columns),
+        })
 }
 
 fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, RestoreError> {
     let name = table.table.clone();
-    let refuse = |reason: String| Err(RestoreError::Table { table: name.clone(), reason });
+    let refuse = |reason: String| {
+        Err(RestoreError::Table {
+            table: name.clone(),
+            reason,
+        })
+    };
     let Some(found) = live.tables.get(&name) else {
         return refuse("live does not have this table; create it, or extract without it".into());
     };
@@ -128,8 +159,11 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
     let stored: Vec<&str> = table.stored_columns().map(|c| c.name.as_str()).collect();
     let place = |column: &str| stored.iter().position(|s| *s == column);
     let writable = |column: &str| found.column(column).is_some_and(|c| !c.generated);
-    let columns: Vec<String> =
-        stored.iter().filter(|c| writable(c)).map(|c| (*c).to_owned()).collect();
+    let columns: Vec<String> = stored
+        .iter()
+        .filter(|c| writable(c))
+        .map(|c| (*c).to_owned())
+        .collect();
     let lacking: Vec<&str> = found
         .columns
         .iter()
@@ -162,7 +196,11 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
         key_fields: table.key.iter().filter_map(|k| place(k)).collect(),
         key: table.key.clone(),
         fields: (!identical).then_some(fields),
-        dropped: stored.iter().filter(|c| found.column(c).is_none()).map(|c| (*c).to_owned()).collect(),
+        dropped: stored
+            .iter()
+            .filter(|c| found.column(c).is_none())
+            .map(|c| (*c).to_owned())
+            .collect(),
         columns,
         uniques,
         rows: table.rows,

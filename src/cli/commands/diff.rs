@@ -20,9 +20,14 @@ const MANY_ROWS: u64 = 1_000;
 pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Failure> {
     let patterns = patterns(&args.tables)?;
     let both = open_both(context).await?;
-    let (snapshot, live) =
-        tokio::try_join!(introspect(&both.snapshot_session), introspect(&both.live_session))?;
-    let pairs: Vec<_> = compare(&snapshot, &live).into_iter().filter(|(t, _)| patterns.chooses(t)).collect();
+    let (snapshot, live) = tokio::try_join!(
+        introspect(&both.snapshot_session),
+        introspect(&both.live_session)
+    )?;
+    let pairs: Vec<_> = compare(&snapshot, &live)
+        .into_iter()
+        .filter(|(t, _)| patterns.chooses(t))
+        .collect();
     refuse_empty(context, &args.tables, &pairs)?;
     refuse_unreadable(&pairs)?;
 
@@ -33,7 +38,17 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
     let mut tables = Vec::new();
     for (name, pair) in &pairs {
         tables.push(match pair {
-            Ok(pair) => one(context, &sides, name, pair, DiffOptions::new(depth), &mut lines).await?,
+            Ok(pair) => {
+                one(
+                    context,
+                    &sides,
+                    name,
+                    pair,
+                    DiffOptions::new(depth),
+                    &mut lines,
+                )
+                .await?
+            }
             Err(drift) => not_compared(name, drift),
         });
     }
@@ -46,7 +61,11 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
         Format::Text => print(context, &report),
     }
     warn(context, &report);
-    Ok(if report.has_differences() { Code::Found } else { Code::Done })
+    Ok(if report.has_differences() {
+        Code::Found
+    } else {
+        Code::Done
+    })
 }
 
 type Pairs = [(TableName, Result<Box<Comparable>, Drift>)];
@@ -59,8 +78,17 @@ pub(super) fn patterns(tables: &args::Tables) -> Result<TablePatterns, Failure> 
 
 fn refuse_empty(context: &Context, args: &args::Tables, pairs: &Pairs) -> Result<(), Failure> {
     if pairs.is_empty() {
-        let asked: Vec<&str> = args.table.iter().chain(&args.schema).map(String::as_str).collect();
-        let what = if asked.is_empty() { "any table".to_owned() } else { asked.join(", ") };
+        let asked: Vec<&str> = args
+            .table
+            .iter()
+            .chain(&args.schema)
+            .map(String::as_str)
+            .collect();
+        let what = if asked.is_empty() {
+            "any table".to_owned()
+        } else {
+            asked.join(", ")
+        };
         return Err(Failure::usage(format!("neither snapshot nor live has {what}"))
             .hint("check the names (as pg_dump takes them) and the databases of both connection strings"));
     }
@@ -82,15 +110,18 @@ pub(super) fn refuse_unreadable(pairs: &Pairs) -> Result<(), Failure> {
     let unreadable: Vec<String> = pairs
         .iter()
         .filter_map(|(name, pair)| match pair {
-            Err(Drift::Skipped(reason)) if reason.contains("grant SELECT") => Some(format!("{name}: {reason}")),
+            Err(Drift::Skipped(reason)) if reason.contains("grant SELECT") => {
+                Some(format!("{name}: {reason}"))
+            }
             _ => None,
         })
         .collect();
     if unreadable.is_empty() {
         return Ok(());
     }
-    Err(Failure::usage(unreadable.join("\n       "))
-        .hint("docs/RIGHTS.md lists the grants of a reading role; --exclude-table leaves a table out"))
+    Err(Failure::usage(unreadable.join("\n       ")).hint(
+        "docs/RIGHTS.md lists the grants of a reading role; --exclude-table leaves a table out",
+    ))
 }
 
 async fn one(
@@ -121,7 +152,11 @@ async fn one(
     Ok(TableReport {
         table: name.clone(),
         key: pair.key.clone(),
-        status: if keyed { Status::Compared } else { Status::NoKey },
+        status: if keyed {
+            Status::Compared
+        } else {
+            Status::NoKey
+        },
         reason,
         totals: Totals::counted(counts, options.depth == Depth::Rows),
     })
@@ -129,11 +164,23 @@ async fn one(
 
 fn not_compared(name: &TableName, drift: &Drift) -> TableReport {
     let (status, reason) = match drift {
-        Drift::OnlyInSnapshot => (Status::OnlyInSnapshot, "live does not have this table".to_owned()),
-        Drift::OnlyInLive => (Status::OnlyInLive, "the snapshot does not have this table".to_owned()),
+        Drift::OnlyInSnapshot => (
+            Status::OnlyInSnapshot,
+            "live does not have this table".to_owned(),
+        ),
+        Drift::OnlyInLive => (
+            Status::OnlyInLive,
+            "the snapshot does not have this table".to_owned(),
+        ),
         Drift::Skipped(reason) => (Status::Skipped, reason.clone()),
     };
-    TableReport { table: name.clone(), key: Vec::new(), status, reason: Some(reason), totals: Totals::default() }
+    TableReport {
+        table: name.clone(),
+        key: Vec::new(),
+        status,
+        reason: Some(reason),
+        totals: Totals::default(),
+    }
 }
 
 /// `diff.jsonl`, written beside its final name and moved there when it is whole.
@@ -162,7 +209,8 @@ impl Lines {
     fn finish(self, context: &Context) -> Result<(), Failure> {
         let failed = |e: String| Failure::usage(format!("cannot write diff.jsonl: {e}"));
         let file = self.0.into_inner().map_err(|e| failed(e.to_string()))?;
-        file.persist(context.case.join("diff.jsonl")).map_err(|e| failed(e.error.to_string()))?;
+        file.persist(context.case.join("diff.jsonl"))
+            .map_err(|e| failed(e.error.to_string()))?;
         Ok(())
     }
 }
@@ -170,12 +218,25 @@ impl Lines {
 fn print(context: &Context, report: &DiffReport) {
     let cell = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), grouped);
     let row = |name: String, t: &Totals| {
-        vec![name, cell(t.snapshot_rows), cell(t.live_rows), cell(t.deleted), cell(t.inserted), cell(t.changed)]
+        vec![
+            name,
+            cell(t.snapshot_rows),
+            cell(t.live_rows),
+            cell(t.deleted),
+            cell(t.inserted),
+            cell(t.changed),
+        ]
     };
-    let mut rows: Vec<Vec<String>> =
-        report.tables.iter().map(|t| row(t.table.to_string(), &t.totals)).collect();
+    let mut rows: Vec<Vec<String>> = report
+        .tables
+        .iter()
+        .map(|t| row(t.table.to_string(), &t.totals))
+        .collect();
     rows.push(row("total".into(), &report.totals));
-    let head = ["table", "snapshot", "live", "deleted", "inserted", "changed"].map(str::to_owned);
+    let head = [
+        "table", "snapshot", "live", "deleted", "inserted", "changed",
+    ]
+    .map(str::to_owned);
     context.ui.data(&columns(&head, &rows));
     for table in &report.tables {
         if let Some(reason) = &table.reason {
@@ -187,7 +248,9 @@ fn print(context: &Context, report: &DiffReport) {
 /// Says what a person should look at twice.
 fn warn(context: &Context, report: &DiffReport) {
     for table in &report.tables {
-        let (Some(rows), Some(deleted)) = (table.totals.snapshot_rows, table.totals.deleted) else { continue };
+        let (Some(rows), Some(deleted)) = (table.totals.snapshot_rows, table.totals.deleted) else {
+            continue;
+        };
         if rows >= MANY_ROWS && deleted * 2 > rows {
             context.ui.warning(&format!(
                 "{} of {} rows of {} are not in live: is this the right live database?",

@@ -1,8 +1,10 @@
 //! One file per verb.
 
+mod build;
 mod diff;
 mod doctor;
 mod extract;
+mod recorder;
 mod restore;
 mod verify;
 
@@ -37,7 +39,12 @@ async fn open_both(context: &Context) -> Result<Both, Failure> {
         ))
         .hint("the snapshot is a second database, restored from a backup; check both connection strings"));
     }
-    Ok(Both { snapshot, live, snapshot_session: s, live_session: l })
+    Ok(Both {
+        snapshot,
+        live,
+        snapshot_session: s,
+        live_session: l,
+    })
 }
 
 /// Both sides.

@@ -1,0 +1,96 @@
+//! `runs/<run>.jsonl`: every event of a run, with who ran what where.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::event::Event;
+
+use super::build;
+
+/// Writes events as they come. The file is named when the run has its id, and appended to when it is resumed.
+pub(super) struct Recorder {
+    directory: PathBuf,
+    header: Value,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    file: Option<File>,
+    failed: Option<String>,
+}
+
+impl Recorder {
+    pub(super) fn new(context: &Context, target: &str) -> Result<Self, Failure> {
+        let directory = context.case.join("runs");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(|e| Failure::usage(format!("cannot create {}: {e}", directory.display())))?;
+        let header = json!({
+            "schema_version": 1,
+            "user": build::os_user(),
+            "host": build::host(),
+            "command": build::command_line(),
+            "target": target,
+            "tool": build::tool(),
+        });
+        Ok(Self {
+            directory,
+            header,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Records one event.
+    pub(super) fn record(&self, event: &Event) {
+        let Ok(mut state) = self.state.lock() else {
+            return;
+        };
+        if let Event::RunStarted { run, .. } = event {
+            let path = self.directory.join(format!("{run}.jsonl"));
+            match OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .open(&path)
+            {
+                Ok(file) => state.file = Some(file),
+                Err(e) => state.failed = Some(format!("{}: {e}", path.display())),
+            }
+            self.write(&mut state, self.header.clone());
+        }
+        if let Ok(line) = serde_json::to_value(event) {
+            self.write(&mut state, line);
+        }
+    }
+
+    fn write(&self, state: &mut State, mut line: Value) {
+        let Some(file) = &mut state.file else { return };
+        if let Some(object) = line.as_object_mut() {
+            object.insert("at".into(), json!(jiff::Timestamp::now().to_string()));
+        }
+        if let Err(e) = writeln!(file, "{line}") {
+            state.failed = Some(e.to_string());
+        }
+    }
+
+    /// Says whether something could not be written: the run itself is not stopped for it, the journal has it all.
+    pub(super) fn finish(&self) -> Result<(), Failure> {
+        match self.state.lock().ok().and_then(|s| s.failed.clone()) {
+            None => Ok(()),
+            Some(e) => Err(Failure::usage(format!(
+                "the run is complete, but its record could not be written: {e}"
+            ))
+            .hint("what it did is in the journal, schema reinstate of the live database")),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `verify`: compares every row of a bundle with live and writes the certificate.
+
+use serde_json::json;
+
+use crate::cli::args::{self, Format};
+use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
+use crate::cli::output::{Outcome, grouped};
+use crate::event::Event;
+use crate::pg::{Access, Session};
+use crate::verify::{Verified, verify};
+
+use super::build;
+use super::restore::open_bundle;
+
+pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, Failure> {
+    let conninfo = context.live()?;
+    let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
+    let session = Session::open(&conninfo, Access::Reading, "verify").await?;
+    let sink = |event: Event| context.ui.event(&event);
+    let verified = verify(&session, &bundle, &sink).await?;
+    let total = verified.total();
+    if total.sum() != bundle.manifest.totals.rows {
+        return Err(Failure::bug(format!(
+            "the states add up to {} rows, but the bundle has {}: please report this",
+            total.sum(),
+            bundle.manifest.totals.rows
+        )));
+    }
+    let outcome = Outcome {
+        command: "verify",
+        run: None,
+        totals: total.named(),
+        tables: verified
+            .tables
+            .iter()
+            .map(|(t, v)| (t.clone(), v.named()))
+            .collect(),
+        beside: vec![
+            ("bundle", json!(bundle.id)),
+            ("bundle_rows", json!(bundle.manifest.totals.rows)),
+            ("at", json!(context.clock.now().to_string())),
+            ("live", json!(session.target().to_string())),
+            ("tool", json!(build::tool())),
+            ("absent", json!(verified.absent)),
+            ("left_deleted", json!(bundle.manifest.left_out)),
+            ("window", json!(bundle.manifest.window)),
+            ("cannot_be_known", json!(unknowable(&bundle))),
+        ],
+    };
+    let document = format!("{:#}", outcome.json());
+    let path = context.write("certificate.json", document.as_bytes())?;
+    match context.format {
+        Format::Json => context.ui.data(&document),
+        Format::Text => show(context, &outcome, &verified, &bundle),
+    }
+    context
+        .ui
+        .status(&format!("the certificate is in {}", path.display()));
+    let lost = total.missing + total.quarantined;
+    let since = total.changed_since + total.gone_since;
+    Ok(if lost > 0 || (args.strict && since > 0) {
+        Code::Found
+    } else {
+        Code::Done
+    })
+}
+
+fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crate::bundle::Bundle) {
+    context.ui.data(&outcome.text());
+    let total = verified.total();
+    context.ui.data(&format!(
+        "{} of {} rows of the bundle are in live as they were in the backup",
+        grouped(total.identical),
+        grouped(bundle.manifest.totals.rows)
+    ));
+    for key in verified.absent.iter().take(10) {
+        context.ui.data(&format!("absent: {key}"));
+    }
+    for line in unknowable(bundle) {
+        context.ui.data(&format!("cannot be known: {line}"));
+    }
+}
+
+/// What no comparison can tell.
+fn unknowable(bundle: &crate::bundle::Bundle) -> Vec<String> {
+    let since = match &bundle.manifest.window.from {
+        Some(time) => format!("since the backup of {time}"),
+        None => "since the backup".to_owned(),
+    };
+    vec![
+        format!("edits that people made to these rows {since}, before they were deleted"),
+        format!("rows born {since} and deleted before the bundle was extracted"),
+    ]
+}

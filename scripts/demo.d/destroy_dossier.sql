@@ -4,9 +4,11 @@
 select pg_sleep(greatest(0, :due - extract(epoch from clock_timestamp()))) \g /dev/null
 begin;
 select id from dossiers where id = :dossier for update \g /dev/null
-select coalesce(array_agg(blob_id), '{}') as blobs from active_storage_attachments
-where (record_type = 'Dossier' and record_id = :dossier)
-   or (record_type = 'Champ' and record_id in (select id from champs where dossier_id = :dossier)) \gset
+select coalesce(array_agg(blob_id), '{}') as blobs
+from (select blob_id from active_storage_attachments where record_type = 'Dossier' and record_id = :dossier
+      union all
+      select blob_id from champs c join active_storage_attachments on record_type = 'Champ' and record_id = c.id
+      where dossier_id = :dossier) documents \gset
 delete from active_storage_attachments a where blob_id = any (:'blobs')
     returning 'active_storage_attachments', id, md5(a::text);
 delete from active_storage_blobs b where id = any (:'blobs') returning 'active_storage_blobs', id, md5(b::text);

@@ -19,19 +19,19 @@ left join (select * from seen where side = 'live') live using (tbl, id);
 
 create temp table per_table as
 select tbl as "table", count(*) as deleted,
-       count(*) filter (where outcome = 'born after the backup') as "born after the backup",
-       count(backup) as "in the backup",
-       count(*) filter (where outcome = 'identical') as "back, identical",
-       count(*) filter (where outcome = 'edited since its return') as "back, edited since",
+       count(*) filter (where outcome = 'born after the backup') as "not in backup",
+       count(backup) as "in backup",
+       count(*) filter (where outcome = 'identical') as "identical",
+       count(*) filter (where outcome = 'edited since its return') as "edited since",
        count(*) filter (where outcome = 'missing') as missing,
        count(*) filter (where outcome = 'different') as different,
-       count(*) filter (where backup <> lost) as "day's edit lost"
+       count(*) filter (where backup <> lost) as "lost an edit"
 from reckoning group by tbl order by tbl;
 
 select * from per_table
 union all
-select 'total', sum(deleted), sum("born after the backup"), sum("in the backup"), sum("back, identical"),
-       sum("back, edited since"), sum(missing), sum(different), sum("day's edit lost")
+select 'total', sum(deleted), sum("not in backup"), sum("in backup"), sum("identical"),
+       sum("edited since"), sum(missing), sum(different), sum("lost an edit")
 from per_table;
 
 -- One line for the script: table rows that did not come back, that did, lost edits, unknowable rows.

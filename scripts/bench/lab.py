@@ -107,17 +107,21 @@ class Server:
 
 
 @contextlib.contextmanager
-def two_servers(settings):
-    """Yields (work directory, snapshot server, live server); stops and removes them on every way out."""
+def two_servers(settings, needed):
+    """Yields (work directory, snapshot server, live server); stops and removes them on every way out.
+
+    `needed` is the disk space, in bytes, that the benchmark will take in the directory for temporary files.
+    """
     find_programs()
     for name in [n for n in os.environ if n.startswith("PG")]:
         del os.environ[name]
     os.environ["PGTZ"] = "UTC"
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _frame: sys.exit(128 + got))
-    work = pathlib.Path(tempfile.mkdtemp(prefix="reinstate-bench.", dir="/tmp"))
+    work = pathlib.Path(tempfile.mkdtemp(prefix="reinstate-bench."))
     servers = []
     try:
+        check_room(work, needed)
         if os.getuid() == 0:
             shutil.chown(work, "postgres")
         for name, port in (("snapshot", 54331), ("live", 54332)):
@@ -125,9 +129,20 @@ def two_servers(settings):
             servers[-1].start()
         yield work, *servers
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for server in servers:
             server.stop()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def check_room(work, needed):
+    """Refuses where there is too little space, or a path too long for a Unix socket."""
+    free = shutil.disk_usage(work).free
+    if free < needed:
+        raise Failed(f"{needed / 1e9:.1f} GB are needed in {work.parent}, {free / 1e9:.1f} GB are free; "
+                     f"set TMPDIR to a larger place")
+    if len(str(work)) > 75:
+        raise Failed(f"{work.parent} is too long a path for a Unix socket; set TMPDIR to a shorter one")
 
 
 def at_once(*calls):

@@ -154,30 +154,43 @@ def at_once(*calls):
 # -- timing -----------------------------------------------------------------------------------------------
 
 
+# Starts a program and reports what it took on a file descriptor. The kernel's `ru_maxrss` of a process includes the
+# peak of the process that started it; a launcher of its own keeps that at some 10 MB however large the benchmark
+# has grown.
+LAUNCHER = """
+import json, os, sys, time
+report = int(sys.argv[1])
+os.set_inheritable(report, False)
+began = time.perf_counter()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, used = os.wait4(child, 0)
+os.write(report, json.dumps({"seconds": time.perf_counter() - began, "peak_mb": used.ru_maxrss / 1024,
+                             "code": os.waitstatus_to_exitcode(status)}).encode())
+"""
+
+
 class Child:
-    """What one finished process took: seconds, peak memory in MB, exit code, and what it printed.
+    """What one finished process took: seconds, peak memory in MB, exit code, and what it printed."""
 
-    The peak is the kernel's `ru_maxrss`. A process inherits that of the Python that started it (about 20 MB),
-    so nothing below that is ever shown.
-    """
-
-    def __init__(self, command, env=None):
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            began = time.perf_counter()
-            process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                       env={**os.environ, **(env or {})})
+    def __init__(self, command):
+        reading, writing = os.pipe()
+        with open(reading, "rb") as report, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            process = subprocess.Popen([sys.executable, "-I", "-S", "-c", LAUNCHER, str(writing), *map(str, command)],
+                                       stdin=subprocess.DEVNULL, stdout=out, stderr=err, pass_fds=[writing])
+            os.close(writing)
             try:
-                _, status, used = os.wait4(process.pid, 0)
+                process.wait()
+                took = json.loads(report.read() or b"null")
             except BaseException:
                 process.kill()
                 process.wait()
                 raise
-            self.seconds = time.perf_counter() - began
-            process.returncode = self.code = os.waitstatus_to_exitcode(status)
-            self.peak_mb = used.ru_maxrss / 1024
             out.seek(0)
             err.seek(0)
             self.out, self.err = out.read(), err.read()
+        if took is None:
+            raise Failed(f"{command[0]} could not be run: {self.err.strip()[-500:]}")
+        self.seconds, self.peak_mb, self.code = took["seconds"], took["peak_mb"], took["code"]
 
     def must_exit(self, *codes):
         if self.code not in codes:

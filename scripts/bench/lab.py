@@ -37,10 +37,10 @@ def say(text):
 
 
 def find_programs():
-    """Puts the newest PostgreSQL on the PATH: Debian keeps the server's programs out of it."""
+    """Puts PostgreSQL on the PATH: what REINSTATE_PG_BIN names, or the newest of Debian's directories."""
     found = [os.path.dirname(p) for p in glob.glob("/usr/lib/postgresql/*/bin/postgres")]
-    if found:
-        newest = max(found, key=lambda d: int(d.split("/")[4].split(".")[0]))
+    newest = os.environ.get("REINSTATE_PG_BIN") or max(found, key=lambda d: float(d.split("/")[4]), default=None)
+    if newest:
         os.environ["PATH"] = newest + os.pathsep + os.environ["PATH"]
     for program in ("initdb", "pg_ctl", "postgres", "psql"):
         if not shutil.which(program):
@@ -95,7 +95,7 @@ class Server:
     def copy_database(self, template, name):
         """A fresh copy of a database, by copying files where the server can (15 and later)."""
         strategy = " strategy file_copy" if int(self.sql("postgres", "show server_version_num")) >= 150000 else ""
-        self.sql("postgres", f"drop database if exists {name}",
+        self.sql("postgres", f"drop database if exists {name} with (force)",
                  f"create database {name} template {template}{strategy}", "checkpoint")
 
     def _run(self, *command):

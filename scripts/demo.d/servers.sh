@@ -5,13 +5,15 @@
 
 declare -A port=([live]=54321 [backup]=54322)
 
-# Puts PostgreSQL's programs on the PATH: Debian keeps those of the server out of it.
+# Puts PostgreSQL's programs on the PATH: those in REINSTATE_PG_BIN, or the newest of Debian's, which keeps a
+# directory for each version.
 find_programs() {
     local dir newest=''
     for dir in /usr/lib/postgresql/*/bin; do
         [[ -x $dir/postgres && -x $dir/pgbench ]] && newest=$(printf '%s\n' "$newest" "$dir" | sort -V | tail -n 1)
     done
-    [[ -n $newest ]] && PATH=$newest:$PATH
+    newest=${REINSTATE_PG_BIN:-$newest}
+    [[ -z $newest ]] || PATH=$newest:$PATH
     local program
     for program in initdb pg_ctl postgres psql pgbench pg_dump pg_restore vacuumdb; do
         command -v "$program" >/dev/null || die "PostgreSQL's $program was not found; run scripts/setup"

@@ -16,21 +16,13 @@ use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
 /// How an attempt at a batch ended.
 pub(super) enum Attempt {
     /// Committed.
-    Committed(Committed),
+    Committed,
     /// Rolled back: these are in the way of some of its units.
     InTheWay(Vec<Conflict>),
     /// Rolled back: an earlier attempt had committed after all.
     DoneBefore,
     /// Rolled back: it took longer than it may.
     TooSlow,
-}
-
-/// What was committed.
-pub(super) struct Committed {
-    /// Rows inserted, by table.
-    pub(super) inserted: Vec<u64>,
-    /// Rows that were there already, by table.
-    pub(super) already_present: Vec<u64>,
 }
 
 /// Where batches go.
@@ -82,7 +74,7 @@ impl Inserter<'_> {
         limit: Duration,
     ) -> Result<Attempt, PgError> {
         let attempt = self.transaction(number, batch, limit).await;
-        if !matches!(attempt, Ok(Attempt::Committed(_))) && !self.session.is_closed() {
+        if !matches!(attempt, Ok(Attempt::Committed)) && !self.session.is_closed() {
             self.session.batch("rolling back", "rollback").await?;
         }
         attempt
@@ -119,12 +111,12 @@ impl Inserter<'_> {
                 return Ok(Attempt::TooSlow);
             }
         }
-        let committed = self.journal(number, batch, &looked).await?;
+        self.journal(number, batch, &looked).await?;
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }
         self.session.batch("committing a batch", "commit").await?;
-        Ok(Attempt::Committed(committed))
+        Ok(Attempt::Committed)
     }
 
     /// Inserts the absent rows of tables that go in together.
@@ -168,11 +160,11 @@ impl Inserter<'_> {
         if staged.is_empty() {
             return Ok(());
         }
-        self.from_stage(number, &staged, batch, looked).await
+        self.move_staged(number, &staged, batch, looked).await
     }
 
     /// Moves staged rows into their tables by a single statement: references among them are checked at its end.
-    async fn from_stage(
+    async fn move_staged(
         &self,
         number: i64,
         staged: &[usize],
@@ -224,17 +216,11 @@ impl Inserter<'_> {
         number: i64,
         batch: &Batch,
         looked: &Looked,
-    ) -> Result<Committed, PgError> {
-        let mut committed = Committed {
-            inserted: Vec::new(),
-            already_present: Vec::new(),
-        };
+    ) -> Result<(), PgError> {
         for (i, table) in self.targets.tables.iter().enumerate() {
             let presence = &looked.presence[i];
             let absent = presence.iter().filter(|p| **p == Presence::Absent).count() as u64;
             let present = presence.len() as u64 - absent;
-            committed.inserted.push(absent);
-            committed.already_present.push(present);
             let journalled = self.staged(i)
                 && !table.keyed()
                 && table.live.kind == crate::catalog::TableKind::Plain;
@@ -260,7 +246,7 @@ impl Inserter<'_> {
                 ));
             }
         }
-        Ok(committed)
+        Ok(())
     }
 
     fn read_back(

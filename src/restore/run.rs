@@ -372,7 +372,7 @@ impl Worker<'_> {
             let started = Instant::now();
             let attempt = self.inserter().attempt(number, batch, limit).await;
             match attempt {
-                Ok(Attempt::Committed(_)) => {
+                Ok(Attempt::Committed) => {
                     self.committed(number, batch, started.elapsed());
                     return Ok(Outcome::Done);
                 }

@@ -7,5 +7,6 @@ mod bundle;
 mod cluster;
 mod edges;
 mod pg;
+mod restore;
 mod support;
 mod tokens;

@@ -4,7 +4,17 @@
 //! the state before, makes the snapshot, loses the data, extracts, plans, restores, compares, verifies and restores
 //! again, so that no story can forget a step. How a plan is carried out is a parameter of it: undisturbed, or killed.
 
+mod conflicts;
+mod dependents;
 mod harness;
+mod interrupted;
 mod ledger;
+mod library;
+mod neighbours;
+mod people;
+mod refused;
 mod stories;
 mod story;
+
+pub(crate) use harness::{Incident, difference, journal_of};
+pub(crate) use ledger::Ledger;

@@ -87,16 +87,22 @@ impl Incident {
         Ledger::of(&self.run(&[&["extract"], args].concat()).ok())
     }
 
-    /// `restore`: the plan. Nothing may change, and no journal may appear.
+    /// `restore`: the plan. Nothing may change, and no journal may appear. `rows` is what live holds.
     #[track_caller]
-    pub(crate) fn plan(&self) -> Ledger {
-        let (rows, journal) = (dump(&self.live), journal_of(&self.live));
+    pub(crate) fn plan_over(&self, rows: &str) -> Ledger {
+        let journal = journal_of(&self.live);
         let plan = Ledger::of(&self.run(&["restore"]).ok());
         assert_eq!(plan.get("plan"), true);
         assert!(plan.get("run").is_null());
         assert_eq!(dump(&self.live), rows, "a plan changed rows");
         assert_eq!(journal_of(&self.live), journal, "a plan wrote a journal");
         plan
+    }
+
+    /// The plan, over whatever live holds now.
+    #[track_caller]
+    pub(crate) fn plan(&self) -> Ledger {
+        self.plan_over(&dump(&self.live))
     }
 
     /// `restore --execute`, not yet started.
@@ -157,10 +163,9 @@ pub(super) fn play(story: &Story, deed: Deed<'_>) {
     assert_eq!(extracted.total("units"), story.units, "units");
 
     let (total, out) = (story.total(), story.quarantined);
-    let plan = incident.plan();
+    let plan = incident.plan_over(&incident.after_loss);
     plan.expect(&[("inserted", total - out), ("quarantined", out)]);
     assert_eq!(journal_of(&incident.live), "", "a plan made a journal");
-    assert_eq!(dump(&incident.live), incident.after_loss);
 
     let expected_code = if out > 0 { 4 } else { 0 };
     let done = deed(&incident).expect_code(expected_code);
@@ -177,12 +182,8 @@ pub(super) fn play(story: &Story, deed: Deed<'_>) {
 
     let again = Ledger::of(&incident.restore().expect_code(expected_code));
     again.expect(&[("already_present", total - out), ("quarantined", out)]);
-    assert_eq!(
-        dump(&incident.live),
-        after,
-        "the second restore changed something"
-    );
-    let plan = incident.plan();
+    // The last plan looks at live as well: neither it nor the second restore changed a row.
+    let plan = incident.plan_over(&after);
     plan.expect(&[("already_present", total - out), ("quarantined", out)]);
 }
 

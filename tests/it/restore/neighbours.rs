@@ -69,9 +69,9 @@ declare i int; a int; b int;
 begin
   for i in 1..400 loop
     a := 1 + (i * 7) % 5; b := 1 + (i * 3) % 5;
+    perform from owners where id in (a, b) order by id for update;
     update owners set name = name where id = a;
     update books set owner_id = a, pages = pages where id = 11 + i % 10;
-    perform 1 from owners where id = b for update;
     insert into books values (1000 + i, b, 'new ' || i, 1);
     insert into chapters values (1000 + i, 1000 + i, 'new');
     delete from books where id = 1000 + i - 5;

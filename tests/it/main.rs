@@ -6,7 +6,9 @@
 mod bundle;
 mod cluster;
 mod edges;
+mod extract;
 mod pg;
 mod restore;
 mod support;
 mod tokens;
+mod verify;

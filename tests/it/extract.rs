@@ -154,7 +154,7 @@ begin
     insert into kept select * from again;
     delete from again;
     insert into kept values (-i, 0, 'new');
-    delete from kept where id = -i + 5;
+    delete from kept where id = least(-i + 5, 0);
     commit;
   end loop;
 end $$;";

@@ -5,6 +5,7 @@
 
 mod bundle;
 mod cluster;
+mod docs;
 mod edges;
 mod pg;
 mod support;

@@ -145,7 +145,14 @@ async fn columns(
                      else l.collprovider::text end,
                 case when l.collprovider = 'd' then coalesce({icu}, d.datcollate) else {own} end,
                 case when l.collprovider = 'd' then {dbversion} else l.collversion end,
-                l.collisdeterministic
+                l.collisdeterministic,
+                (select x.nspname::text from pg_opclass k join pg_am m on m.oid = k.opcmethod and m.amname = 'btree'
+                   join pg_amop p on p.amopfamily = k.opcfamily and p.amopstrategy = 3
+                        and p.amoplefttype = k.opcintype and p.amoprighttype = k.opcintype
+                   join pg_operator o on o.oid = p.amopopr and o.oprname = '='
+                   join pg_namespace x on x.oid = o.oprnamespace
+                  where k.opcdefault and k.opcintype = case when t.typtype = 'd' then t.typbasetype else t.oid end
+                    and x.nspname <> 'pg_catalog')
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
            join pg_type t on t.oid = a.atttypid
@@ -176,6 +183,7 @@ async fn columns(
                 _ => None,
             },
             collation,
+            equality: row.get(12),
         });
     }
     Ok(())

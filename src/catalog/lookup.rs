@@ -7,8 +7,17 @@ use super::model::{Column, Table, TableKind};
 /// What tells a table's rows apart: columns with their types, or the place where a row lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locator {
-    /// Column as SQL without its alias, and the type that a text value is cast to.
-    parts: Vec<(String, String)>,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    /// As SQL without an alias.
+    name: String,
+    /// The type that a text value is cast to.
+    type_name: String,
+    /// Its own `=`.
+    equals: String,
 }
 
 impl Locator {
@@ -17,7 +26,11 @@ impl Locator {
         Self {
             parts: columns
                 .into_iter()
-                .map(|c| (quote_ident(&c.name), c.type_name.clone()))
+                .map(|c| Part {
+                    name: quote_ident(&c.name),
+                    type_name: c.type_name.clone(),
+                    equals: c.equals(),
+                })
                 .collect(),
         }
     }
@@ -29,7 +42,11 @@ impl Locator {
 
     /// By place, in a table that nobody writes to: `ctid`, with the partition's oid where there are partitions.
     pub fn by_place(kind: TableKind) -> Self {
-        let part = |name: &str, t: &str| (name.to_owned(), t.to_owned());
+        let part = |name: &str, t: &str| Part {
+            name: name.to_owned(),
+            type_name: t.to_owned(),
+            equals: "=".to_owned(),
+        };
         let parts = match kind {
             TableKind::Partitioned => vec![part("tableoid", "oid"), part("ctid", "tid")],
             TableKind::Plain | TableKind::Foreign => vec![part("ctid", "tid")],
@@ -50,7 +67,7 @@ impl Locator {
     pub fn columns(&self, alias: &str) -> Vec<String> {
         self.parts
             .iter()
-            .map(|(name, _)| format!("{alias}.{name}"))
+            .map(|p| format!("{alias}.{}", p.name))
             .collect()
     }
 
@@ -58,7 +75,7 @@ impl Locator {
     pub fn texts(&self, alias: &str) -> Vec<String> {
         self.parts
             .iter()
-            .map(|(name, _)| format!("{alias}.{name}::text"))
+            .map(|p| format!("{alias}.{}::text", p.name))
             .collect()
     }
 
@@ -84,7 +101,7 @@ impl Locator {
             .parts
             .iter()
             .enumerate()
-            .map(|(i, (name, type_name))| format!("{alias}.{name} = k.k{i}::{type_name}"))
+            .map(|(i, p)| format!("{alias}.{} {} k.k{i}::{}", p.name, p.equals, p.type_name))
             .collect();
         equal.join(" and ")
     }

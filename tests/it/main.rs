@@ -8,5 +8,6 @@ mod cluster;
 mod docs;
 mod edges;
 mod pg;
+mod restore;
 mod support;
 mod tokens;

@@ -90,8 +90,8 @@ pub(super) async fn ranges(
     if parts < 2 || table.pages < 2 {
         return Ok(vec![KeyRange::ALL]);
     }
-    // Some sixty rows lie on a page: a page a chunk puts each cut within a few percent of its place.
-    let percent = (parts.max(100) as f64 * 100.0 / table.pages as f64).min(100.0);
+    // Pages fall by chance: eight for each part keep the parts within about a third of their size.
+    let percent = (parts.max(16) as f64 * 8.0 * 100.0 / table.pages as f64).min(100.0);
     let columns: Vec<String> = key
         .iter()
         .map(|c| format!("t.{}", quote_ident(&c.name)))

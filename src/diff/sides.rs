@@ -24,7 +24,7 @@ impl Sides {
 }
 
 /// A session whose plans suit what is asked here: parallelism comes from several sessions, so that `--jobs` means what
-/// it says; ranges of a key are read through its index, page slices by TID range.
+/// it says; ranges of a key are read through its index, keys alone without touching the table.
 async fn open(conninfo: &Conninfo) -> Result<Session, PgError> {
     let session = Session::open(conninfo, Access::Reading, "diff").await?;
     session

@@ -5,6 +5,7 @@
 
 mod bundle;
 mod cluster;
+mod docs;
 mod edges;
 mod extract;
 mod pg;

@@ -163,23 +163,54 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "ID", requires = "execute")]
     pub(crate) plan: Option<String>,
     /// Go ahead without a rehearsal; the reason is recorded
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) unrehearsed: Option<String>,
-    /// What to do with a unit that something is in the way of
-    #[arg(long, value_name = "HOW", default_value = "quarantine")]
-    pub(crate) on_conflict: String,
-    /// What to do about triggers of the tables written to: fire or suppress
+    /// What to do with a unit that something is in the way of [default: quarantine]
     #[arg(long, value_name = "HOW")]
-    pub(crate) triggers: Option<String>,
-    /// Whether to fill references that the deletion set to NULL: proven, all or none
+    pub(crate) on_conflict: Option<ConflictArg>,
+    /// What to do about triggers of the tables written to
+    #[arg(long, value_name = "HOW")]
+    pub(crate) triggers: Option<TriggersArg>,
+    /// Which references that the deletion set to NULL to fill
     #[arg(long, value_name = "WHICH")]
-    pub(crate) relinks: Option<String>,
+    pub(crate) relinks: Option<RelinksArg>,
     /// Stop after this many units; running again goes on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_units: Option<u64>,
     /// Longest time that one unit alone may take (such as 5s)
     #[arg(long, value_name = "TIME")]
     pub(crate) max_unit_time: Option<String>,
+}
+
+/// What to do with a unit that something is in the way of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConflictArg {
+    /// Leave it out and list it
+    Quarantine,
+    /// Use the live row in its place (not in this version)
+    Remap,
+    /// Leave out the row and what hangs from it (not in this version)
+    Skip,
+}
+
+/// What to do about triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TriggersArg {
+    /// Let them fire (not in this version)
+    Fire,
+    /// Keep them from firing (not in this version)
+    Suppress,
+}
+
+/// Which references are filled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RelinksArg {
+    /// Those that the deletion is proved to have emptied (not in this version)
+    Proven,
+    /// All of them (not in this version)
+    All,
+    /// None of them
+    None,
 }
 
 /// `verify`.

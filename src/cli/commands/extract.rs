@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::extract::{Extracted, Request, extract};
 use crate::ident::{Key, TableName};
 
-use super::diff::{patterns, refuse_unreadable};
+use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
 use super::{build, open_both};
 
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
@@ -32,11 +32,11 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
     )?;
     let excluded = crate::catalog::TablePatterns::parse(&[], &[], &args.tables.exclude_table)
         .map_err(|e| Failure::usage(e.to_string()))?;
-    let pairs: Vec<_> = compare(&snapshot, &live)
-        .into_iter()
-        .filter(|(t, _)| excluded.chooses(t))
-        .collect();
-    refuse_unreadable(&pairs)?;
+    let mut pairs = compare(&snapshot, &live);
+    refuse_strangers(&both, &pairs)?;
+    check_patterns(&args.tables, &pairs)?;
+    pairs.retain(|(t, _)| excluded.chooses(t));
+    refuse_unreadable(&both, &pairs)?;
     check_declared(context, &snapshot)?;
     let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;
     let sink = |event: Event| context.ui.event(&event);

@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, grouped};
 use crate::event::Event;
-use crate::pg::{Access, Session};
+use crate::pg::Access;
 use crate::verify::{Verified, verify};
 
 use super::build;
@@ -16,7 +16,7 @@ use super::restore::open_bundle;
 pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, Failure> {
     let conninfo = context.live()?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
-    let session = Session::open(&conninfo, Access::Reading, "verify").await?;
+    let session = context.open(&conninfo, Access::Reading, "verify").await?;
     let sink = |event: Event| context.ui.event(&event);
     let verified = verify(&session, &bundle, &sink).await?;
     let total = verified.total();

@@ -23,11 +23,12 @@ pub(crate) struct Cli {
 
 /// Flags of every command, before or after it.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Work in this case directory
     #[arg(short = 'C', global = true, value_name = "DIR", default_value = ".")]
     pub(crate) case: PathBuf,
-    /// Configuration file of the case
+    /// Configuration file [default: reinstate.toml, in the case directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The production database: a libpq connection string or URI
@@ -136,13 +137,13 @@ pub(crate) struct Extract {
     /// When the backup was taken (RFC 3339), where the snapshot cannot say so itself
     #[arg(long, value_name = "TIME")]
     pub(crate) snapshot_time: Option<String>,
-    /// Start of the incident's window (RFC 3339)
+    /// Start of the incident's window (RFC 3339; not in this version)
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
-    /// End of the incident's window, exclusive (RFC 3339)
+    /// End of the incident's window, exclusive (RFC 3339; not in this version)
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
-    /// Write the bundle here
+    /// Write the bundle here [default: bundle, in the case directory]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// Connections per side
@@ -153,7 +154,7 @@ pub(crate) struct Extract {
 /// `restore`.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The bundle
+    /// The bundle [default: bundle, in the case directory]
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: Option<PathBuf>,
     /// Carry the plan out
@@ -216,7 +217,7 @@ pub(crate) enum RelinksArg {
 /// `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The bundle
+    /// The bundle [default: bundle, in the case directory]
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: Option<PathBuf>,
     /// Fail for rows that were edited or deleted since they came back, too

@@ -118,6 +118,28 @@ impl Context {
         named.map_or_else(|| self.case.join("bundle"), Path::to_path_buf)
     }
 
+    /// How to run another command on this case from here.
+    pub(crate) fn next(&self, verb: &str) -> String {
+        if self.case == Path::new(".") {
+            return format!("reinstate {verb}");
+        }
+        let case = self.case.display().to_string();
+        let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
+        if case.chars().all(plain) {
+            format!("reinstate -C {case} {verb}")
+        } else {
+            format!("reinstate -C '{}' {verb}", case.replace('\'', "'\\''"))
+        }
+    }
+
+    /// The same for a command that works on the bundle just used.
+    pub(crate) fn next_on(&self, verb: &str, bundle: &Path) -> String {
+        match bundle == self.bundle(None) {
+            true => self.next(verb),
+            false => format!("{} {}", self.next(verb), bundle.display()),
+        }
+    }
+
     /// Begins a file of the case.
     pub(crate) fn create(&self, name: &str) -> Result<CaseFile, Failure> {
         CaseFile::create(&self.case, name)

@@ -33,10 +33,11 @@ impl Secrets {
     }
 }
 
-/// The word, its value after `=`, and the URI in it, where they may hold a password.
+/// The word without its flag, and the URI in it, where they may hold a password.
 fn parts(word: &str) -> Vec<String> {
-    let value = match word.strip_prefix("--").and_then(|w| w.split_once('=')) {
-        Some((_, value)) => value,
+    let value = match word.strip_prefix("--") {
+        Some(long) => long.split_once('=').map_or(long, |(_, value)| value),
+        None if word.starts_with('-') => word.get(2..).unwrap_or(word),
         None => word,
     };
     let uri = value.find("://").map(|at| {

@@ -14,6 +14,7 @@ use crate::event::Event;
 
 use super::bars::Bars;
 use super::error::{Code, Failure};
+use super::output::without;
 use super::secrets::Secrets;
 
 /// Units left out that are shown one by one; what they have in common is seen by then, and the file has them all.
@@ -153,7 +154,10 @@ impl Ui {
             } => {
                 let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
                 let code = code.unwrap_or_default();
-                self.left_out(&format!("unit {unit} ({root}) left out{code}: {reason}"));
+                self.left_out(&format!(
+                    "unit {unit} ({root}) left out{code}: {}",
+                    without(root, reason)
+                ));
             }
             Event::RunFinished { .. } => self.end_of_run(),
             Event::Note { text } => self.status(text),

@@ -2,7 +2,7 @@
 //! like references which no foreign key states. What is missed here is missed by the closure, silently.
 
 use crate::catalog::{Column, OnDelete, Relation, Schema, Table, TableKind};
-use crate::ident::{TableName, quote_ident};
+use crate::ident::{TableName, shown};
 
 use super::finding::listed;
 use super::{Findings, Level, Side};
@@ -37,13 +37,13 @@ fn foreign_keys(side: Side, schema: &Schema, findings: &mut Findings) {
         (
             OnDelete::Refuse,
             "no_on_delete",
-            "foreign keys without ON DELETE: whoever deleted a parent had deleted the children before",
+            "foreign keys without ON DELETE, whose children the application deleted itself",
             "the children are found along these keys",
         ),
         (
             OnDelete::SetNull,
             "set_null",
-            "foreign keys ON DELETE SET NULL: the children are still there, and point at nothing",
+            "foreign keys ON DELETE SET NULL, whose children are still there and point at nothing",
             "the references are not filled again by this version",
         ),
     ] {
@@ -52,7 +52,7 @@ fn foreign_keys(side: Side, schema: &Schema, findings: &mut Findings) {
             continue;
         }
         tables.dedup();
-        let text = format!("{} {what}: {}", names.len(), listed(&names));
+        let text = format!("{what}: {}", listed(&names));
         findings
             .add(Level::Note, side, code, text)
             .advice(advice)
@@ -154,7 +154,7 @@ fn comparable(a: &Column, b: &Column) -> bool {
 
 /// `schema.table(column, …)`, as the configuration takes it.
 fn place(table: &TableName, columns: &[String]) -> String {
-    let columns: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
+    let columns: Vec<String> = columns.iter().map(|c| shown(c)).collect();
     format!("{table}({})", columns.join(", "))
 }
 

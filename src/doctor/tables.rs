@@ -25,7 +25,15 @@ pub(super) async fn look(
     } else {
         Level::Good
     };
-    findings.add(level, side, "tables", format!("{} tables", ours.len()));
+    findings.add(
+        level,
+        side,
+        "tables",
+        match ours.len() {
+            1 => "1 table".to_owned(),
+            n => format!("{n} tables"),
+        },
+    );
     let named = |chosen: &dyn Fn(&Table) -> bool| -> Vec<TableName> {
         ours.iter()
             .filter(|t| chosen(t))

@@ -3,8 +3,11 @@
 // The configuration allows it within test functions; what they share is test code too.
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod bundle;
+mod cli;
 mod cluster;
+mod doctor;
 mod edges;
 mod pg;
 mod support;

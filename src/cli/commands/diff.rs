@@ -7,7 +7,7 @@ use crate::cli::args::{self, DepthArg, Format};
 use crate::cli::case_file::CaseFile;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{columns, grouped};
+use crate::cli::output::{columns, counted, grouped};
 use crate::diff::report::{DiffLine, DiffReport, Status, TableReport, Totals};
 use crate::diff::{Depth, DiffOptions, Found, Sides, diff_table};
 use crate::event::Event;
@@ -197,8 +197,9 @@ fn warn(context: &Context, report: &DiffReport) {
     let deleted = report.totals.deleted.unwrap_or(0);
     if deleted > 0 {
         context.ui.status(&format!(
-            "{} rows are missing in live; the keys are in diff.jsonl. Next: reinstate extract",
-            grouped(deleted)
+            "{} missing in live; the keys are in diff.jsonl. Next: {}",
+            counted(deleted, "row"),
+            context.next("extract")
         ));
     }
 }

@@ -19,10 +19,10 @@ pub(super) async fn run(context: &Context) -> Result<Code, Failure> {
     };
     let mut findings = examine(live.as_ref(), snapshot.as_ref(), &context.config.relations).await?;
     findings.0.extend(unreachable.0);
-    let next = next_command(&findings, context.has_snapshot());
+    let next = next_command(context, &findings);
     match context.format {
-        Format::Json => context.ui.data(&document(&findings, next)),
-        Format::Text => show(context, &findings, next),
+        Format::Json => context.ui.data(&document(&findings, &next)),
+        Format::Text => show(context, &findings, &next),
     }
     Ok(if findings.worst() >= Level::Problem {
         Code::Found
@@ -44,13 +44,14 @@ async fn open(conninfo: &Conninfo, side: Side, findings: &mut Findings) -> Optio
     }
 }
 
-fn next_command(findings: &Findings, has_snapshot: bool) -> &'static str {
-    match (findings.worst(), has_snapshot) {
-        (Level::Problem, _) => "mend the problems, then reinstate doctor again",
-        (_, false) => {
-            "restore a backup as a second database, then reinstate doctor --snapshot CONNINFO"
-        }
-        (_, true) => "reinstate diff",
+fn next_command(context: &Context, findings: &Findings) -> String {
+    match (findings.worst(), context.has_snapshot()) {
+        (Level::Problem, _) => format!("mend the problems, then {}", context.next("doctor")),
+        (_, false) => format!(
+            "restore a backup as a second database, then {}",
+            context.next("doctor --snapshot CONNINFO")
+        ),
+        (_, true) => context.next("diff"),
     }
 }
 

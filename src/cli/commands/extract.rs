@@ -8,7 +8,7 @@ use crate::catalog::{compare, introspect};
 use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, grouped};
+use crate::cli::output::{Outcome, counted};
 use crate::diff::Sides;
 use crate::event::Event;
 use crate::extract::{Extracted, Request, extract};
@@ -177,8 +177,8 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
     context.ui.data(&outcome.text());
     for left in extracted.left_out.iter().filter(|l| l.rows > 0) {
         context.ui.data(&format!(
-            "left deleted: {} rows of {}: {}",
-            grouped(left.rows),
+            "left deleted: {} of {}: {}",
+            counted(left.rows, "row"),
             left.table,
             left.reason
         ));
@@ -194,8 +194,9 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
     }
     let short: String = extracted.bundle.chars().take(8).collect();
     context.ui.status(&format!(
-        "bundle {short} is in {}. Next: reinstate restore",
-        request.target.display()
+        "bundle {short} is in {}. Next: {}",
+        request.target.display(),
+        context.next_on("restore", &request.target)
     ));
     Ok(())
 }

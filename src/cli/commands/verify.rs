@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, grouped};
+use crate::cli::output::{Outcome, counted, grouped};
 use crate::event::Event;
 use crate::pg::Access;
 use crate::verify::{Verified, verify};
@@ -70,9 +70,9 @@ fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crat
     context.ui.data(&outcome.text());
     let total = verified.total();
     context.ui.data(&format!(
-        "{} of {} rows of the bundle are in live as they were in the backup",
+        "{} of {} of the bundle are in live as in the backup",
         grouped(total.identical),
-        grouped(bundle.manifest.totals.rows)
+        counted(bundle.manifest.totals.rows, "row")
     ));
     for key in verified.absent.iter().take(10) {
         context.ui.data(&format!("absent: {key}"));

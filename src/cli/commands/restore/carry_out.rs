@@ -10,7 +10,7 @@ use crate::cli::commands::recorder::Recorder;
 use crate::cli::commands::{build, stop_asked};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, grouped};
+use crate::cli::output::{Outcome, counted};
 use crate::event::Event;
 use crate::ident::RunId;
 use crate::journal::{NewRun, RunState};
@@ -134,20 +134,18 @@ fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(
         Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
         Format::Text => context.ui.data(&outcome.text()),
     }
-    let next = match execution.state {
-        RunState::Done => "Next: reinstate verify".to_owned(),
+    let verify = context.next_on("verify", &bundle.dir);
+    let said = match execution.state {
+        RunState::Done => format!("is done. Next: {verify}"),
         RunState::Partly => format!(
-            "{} units were left out; they are in quarantine.jsonl with the reasons. Next: reinstate verify",
-            execution.quarantined.len()
+            "is done but for {}, left out for the reasons in quarantine.jsonl. Next: {verify}",
+            counted(execution.quarantined.len() as u64, "unit")
         ),
         _ => format!(
-            "{} rows are pending; running the same command again goes on",
-            grouped(total.pending)
+            "was stopped with {} pending; running the same command again goes on",
+            counted(total.pending, "row")
         ),
     };
-    context.ui.status(&format!(
-        "run {} {}. {next}",
-        execution.run, execution.state
-    ));
+    context.ui.status(&format!("run {} {said}", execution.run));
     Ok(())
 }

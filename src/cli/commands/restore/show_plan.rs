@@ -6,7 +6,7 @@ use crate::bundle::Bundle;
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, columns, grouped};
+use crate::cli::output::{Outcome, columns, counted, grouped, without};
 use crate::pg::Target;
 use crate::restore::{Plan, Settings, States, TablePlan};
 
@@ -27,9 +27,13 @@ pub(super) fn show(
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
     }
     context.ui.status(&match plan.tally.total().inserted {
-        0 => "nothing was changed, and nothing is to be done. Next: reinstate verify".to_owned(),
+        0 => format!(
+            "nothing was changed, and nothing is to be inserted. Next: {}",
+            context.next_on("verify", &bundle.dir)
+        ),
         _ => format!(
-            "nothing was changed. To carry it out: reinstate restore --execute --plan {} --unrehearsed REASON",
+            "nothing was changed. To carry it out: {} --execute --plan {} --unrehearsed REASON",
+            context.next_on("restore", &bundle.dir),
             plan.id
         ),
     });
@@ -72,10 +76,10 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
     let mut text = vec![
         format!("plan {} for {target}", plan.id),
         format!(
-            "bundle {}: {} rows in {} units",
+            "bundle {}: {} in {}",
             &bundle.id[..8],
-            grouped(bundle.manifest.totals.rows),
-            grouped(bundle.manifest.totals.units)
+            counted(bundle.manifest.totals.rows, "row"),
+            counted(bundle.manifest.totals.units, "unit")
         ),
         String::new(),
         table(plan),
@@ -95,22 +99,23 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
         text.push(format!(
-            "unit {unit} ({root}) would be left out{}: {reason}",
-            code.unwrap_or_default()
+            "unit {unit} ({root}) would be left out{}: {}",
+            code.unwrap_or_default(),
+            without(root, reason)
         ));
     }
     if plan.left_out.len() > LISTED {
         text.push(format!(
-            "… and {} more units, in plan.json",
-            grouped((plan.left_out.len() - LISTED) as u64)
+            "… and {} more; all are in plan.json",
+            counted((plan.left_out.len() - LISTED) as u64, "unit")
         ));
     }
     text.push(match plan.tally.total().inserted {
         0 => "nothing to insert".to_owned(),
         n => format!(
-            "{} rows in about {} batches, each one transaction of about {} ms",
-            grouped(n),
-            grouped(plan.batches),
+            "{} in about {}, each one transaction of about {} ms",
+            counted(n, "row"),
+            counted(plan.batches, "batch"),
             settings.target_batch.as_millis()
         ),
     });

@@ -1,0 +1,7 @@
+//! The command line as a whole: conventions that hold for every verb, and what is printed, word by word.
+
+mod conventions;
+mod normal;
+mod printed;
+pub(crate) mod story;
+mod terminal;

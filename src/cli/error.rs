@@ -282,7 +282,7 @@ mod tests {
             "{said}"
         );
         let said = hint("permission denied for schema app", "reading app.t");
-        assert_eq!(said, "GRANT USAGE ON SCHEMA app TO \"Fixer\"");
+        assert_eq!(said, "GRANT USAGE ON SCHEMA \"app\" TO \"Fixer\"");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::verify::{Verified, verify};
 use super::build;
 use super::restore::open_bundle;
 
+/// Absent rows named on the terminal; the certificate has up to a hundred.
+const LISTED: usize = 10;
+
 pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, Failure> {
     let conninfo = context.live()?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
@@ -58,6 +61,19 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
         .ui
         .status(&format!("the certificate is in {}", path.display()));
     let lost = total.missing + total.quarantined;
+    if total.missing > 0 {
+        context.ui.status(&format!(
+            "{} missing. Next: {}",
+            counted(total.missing, "row"),
+            context.next_on("restore", &bundle.dir)
+        ));
+    }
+    if total.quarantined > 0 {
+        context.ui.status(&format!(
+            "{} left out by the last run; the reasons are in quarantine.jsonl",
+            counted(total.quarantined, "row")
+        ));
+    }
     let since = total.changed_since + total.gone_since;
     Ok(if lost > 0 || (args.strict && since > 0) {
         Code::Found
@@ -74,8 +90,14 @@ fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crat
         grouped(total.identical),
         counted(bundle.manifest.totals.rows, "row")
     ));
-    for key in verified.absent.iter().take(10) {
+    for key in verified.absent.iter().take(LISTED) {
         context.ui.data(&format!("absent: {key}"));
+    }
+    let absent = total.missing + total.quarantined;
+    if let Some(more) = absent.checked_sub(LISTED as u64).filter(|n| *n > 0) {
+        context
+            .ui
+            .data(&format!("absent: {} more", counted(more, "row")));
     }
     for line in unknowable(bundle) {
         context.ui.data(&format!("cannot be known: {line}"));

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use super::story::{Story, files};
 use crate::support::{Case, Output};
 
+const EXECUTE: [&str; 4] = ["restore", "--execute", "--unrehearsed", "a test"];
+
 fn mode(path: &std::path::Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -85,13 +87,12 @@ fn a_flag_beats_the_file_where_it_says_the_default_too() {
 #[test]
 fn json_is_one_document_and_quiet_is_quiet() {
     let story = Story::begin();
-    let execute = ["restore", "--execute", "--unrehearsed", "a test"];
     let commands: [(&[&str], i32); 6] = [
         (&["doctor"], 0),
         (&["diff"], 1),
         (&["extract"], 0),
         (&["restore"], 0),
-        (&execute, 4),
+        (&EXECUTE, 4),
         (&["verify"], 1),
     ];
     for (args, code) in commands {
@@ -158,22 +159,61 @@ fn the_files_of_a_case_are_for_their_owner() {
 #[test]
 fn restored_csv_holds_what_every_run_gave_back() {
     let story = Story::extracted();
-    let execute = ["restore", "--execute", "--unrehearsed", "a test"];
     story
-        .run([&execute[..], &["--max-units", "1"]].concat())
+        .run([&EXECUTE[..], &["--max-units", "1"]].concat())
         .expect_code(4);
     let lines = |text: String| text.lines().count() - 1;
     let first = lines(story.case.read("restored.csv"));
-    story.run(execute).expect_code(4);
+    story.run(EXECUTE).expect_code(4);
     let second = lines(story.case.read("restored.csv"));
     assert!(0 < first && first < second, "{first} {second}");
     // What was in the way is gone: a new run brings the rest, and the file has everything.
     story.live.run("delete from users where id = 20");
-    story.run(execute).ok();
+    story.run(EXECUTE).ok();
     assert_eq!(lines(story.case.read("restored.csv")), 4 + 9 + 27);
-    story.run(execute).ok();
+    story.run(EXECUTE).ok();
     assert_eq!(lines(story.case.read("restored.csv")), 4 + 9 + 27);
     assert_eq!(story.case.read("quarantine.jsonl"), "");
+}
+
+#[test]
+fn many_units_left_out_do_not_flood_the_terminal() {
+    let story = Story::begin();
+    let more = "insert into users select i, 'm' || i from generate_series(100, 139) i";
+    story.snapshot.run(more);
+    story.run(["extract"]).ok();
+    // The same addresses, taken again under other keys.
+    story
+        .live
+        .run("insert into users select i + 100, 'm' || i from generate_series(100, 139) i");
+    let output = story.run(["restore"]).ok();
+    let named = output.stdout.matches("would be left out").count();
+    assert_eq!(named, 10, "{}", output.stdout);
+    assert!(
+        output.stdout.contains("… and 31 units more"),
+        "{}",
+        output.stdout
+    );
+    let output = story.run(EXECUTE).expect_code(4);
+    let warnings: Vec<&str> = output
+        .stderr
+        .lines()
+        .filter(|l| l.starts_with("warning: "))
+        .collect();
+    assert_eq!(warnings.len(), 12 + 2, "{}", output.stderr);
+    assert!(
+        output.stderr.contains("29 more units were left out"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(story.case.read("quarantine.jsonl").lines().count(), 41);
+    let output = story.run([&EXECUTE[..], &["-v"]].concat()).expect_code(4);
+    assert_eq!(
+        output.stderr.matches("left out").count(),
+        41 + 1,
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -248,13 +288,9 @@ fn the_first_line_of_a_plan_names_host_database_and_role() {
         (&true.into(), &serde_json::Value::Null)
     );
     // And the id is what --plan takes.
-    let execute = ["restore", "--execute", "--unrehearsed", "a test", "--plan"];
-    story.refuses(
-        [&execute[..], &["0123"]].concat(),
-        3,
-        &["plan 0123 is out of date", id],
-    );
-    let output = story.run([&execute[..], &[id]].concat()).expect_code(4);
+    let planned = |id| [&EXECUTE[..], &["--plan", id]].concat();
+    story.refuses(planned("0123"), 3, &["plan 0123 is out of date", id]);
+    let output = story.run(planned(id)).expect_code(4);
     assert!(output.stderr.contains(&target), "{}", output.stderr);
 }
 

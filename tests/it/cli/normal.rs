@@ -40,10 +40,9 @@ fn named(word: &str) -> String {
         w if w.len() >= 8 && hex(w) => "‹id›",
         w if w.len() == 21 && w.as_bytes()[8] == b'T' && w.as_bytes()[15] == b'Z' => "‹run›",
         w if w.len() >= 20 && w.as_bytes()[4] == b'-' && w.as_bytes()[10] == b'T' => "‹time›",
-        w if w == env!("CARGO_PKG_VERSION") => "‹version›",
         w => w,
     };
-    // PostgreSQL's own version, after its name.
+    // Ours, and PostgreSQL's.
     let digits = |w: &str| {
         w.split('.')
             .all(|p| !p.is_empty() && p.chars().all(|c| c.is_ascii_digit()))

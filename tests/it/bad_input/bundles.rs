@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::cli::story::{Story, files, one_message};
+use crate::cli::story::{EXECUTE, Story, files, one_message};
 use crate::support::Output;
-
-const EXECUTE: [&str; 4] = ["restore", "--execute", "--unrehearsed", "a test"];
 
 #[test]
 fn a_bundle_that_is_there_already_is_not_written_over() {

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use crate::support::{Case, Output, TestDb, pair};
 
+/// Carries a restore out.
+pub(crate) const EXECUTE: [&str; 4] = ["restore", "--execute", "--unrehearsed", "a test"];
+
 pub(crate) const SETUP: &str = "
     create table users (id int primary key, email text not null unique);
     create table dossiers (id int primary key, user_id int not null references users, title text);

@@ -3,9 +3,12 @@
 // The configuration allows it within test functions; what they share is test code too.
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod bundle;
+mod cli;
 mod cluster;
 mod docs;
+mod doctor;
 mod edges;
 mod extract;
 mod pg;

@@ -30,6 +30,9 @@ pub async fn examine(
     for (side, session) in [(Side::Live, live), (Side::Snapshot, snapshot)] {
         let Some(session) = session else { continue };
         server::look(session, side, &mut findings).await?;
+        if session.server_version() / 10_000 < OLDEST {
+            continue;
+        }
         let schema = introspect(session).await?;
         tables::look(session, side, &schema, &mut findings).await?;
         if side == Side::Live {

@@ -9,8 +9,11 @@ pub(super) async fn look(
     side: Side,
     findings: &mut Findings,
 ) -> Result<(), PgError> {
-    version(session, side, findings);
-    let sql = "select r.rolsuper, r.rolbypassrls, pg_has_role(current_user, 'pg_read_all_data', 'member'),
+    if version(session, side, findings) == Level::Problem {
+        // Too old to be asked more.
+        return Ok(());
+    }
+    let sql = "select r.rolsuper, r.rolbypassrls, pg_has_role(current_user, 'pg_read_all_data', 'usage'),
                       pg_is_in_recovery(), current_setting('archive_mode')::text, to_regclass('cron.job') is not null
                  from pg_roles r where r.rolname = current_user";
     let row = session
@@ -43,7 +46,7 @@ pub(super) async fn look(
     Ok(())
 }
 
-fn version(session: &Session, side: Side, findings: &mut Findings) {
+fn version(session: &Session, side: Side, findings: &mut Findings) -> Level {
     let number = session.server_version();
     let (major, minor) = (number / 10_000, number % 10_000);
     let level = match major {
@@ -56,6 +59,7 @@ fn version(session: &Session, side: Side, findings: &mut Findings) {
     if level != Level::Good {
         finding.advice(format!("PostgreSQL {OLDEST} to {NEWEST} are supported"));
     }
+    level
 }
 
 fn standby(side: Side, findings: &mut Findings) {

@@ -133,6 +133,25 @@ fn a_side_that_cannot_be_reached_is_one_problem_among_others() {
 }
 
 #[test]
+fn the_snapshot_is_looked_at_where_live_cannot_be_reached() {
+    let snapshot = database();
+    snapshot.run("create table users (id int primary key); create table t (user_id int)");
+    let given = [
+        "doctor",
+        "--live",
+        "host=/nowhere user=x",
+        "--format",
+        "json",
+    ];
+    let conninfo = snapshot.conninfo();
+    let output = Case::new().run(given.iter().chain(&["--snapshot", &conninfo]));
+    let document = output.expect_code(1).json();
+    assert_eq!(found(&document, "unreachable")[0]["about"], "live");
+    assert_eq!(texts(&document, "tables"), ["2 tables"]);
+    assert_eq!(found(&document, "undeclared")[0]["about"], "snapshot");
+}
+
+#[test]
 fn one_database_given_twice_is_a_problem() {
     let live = database();
     live.run("create table t (id int primary key)");

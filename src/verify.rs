@@ -253,16 +253,18 @@ impl Bags {
             let Some(counts) = bags.counts.get_mut(&i) else {
                 continue;
             };
-            let sql = format!(
-                "copy (select {} from {}) to stdout",
-                target.column_list(),
-                target.live.from_sql()
-            );
-            let mut lines =
-                CopyLines::start(session, &format!("reading {}", target.name), &sql).await?;
-            while let Some(line) = lines.next().await? {
-                if let Some(count) = counts.get_mut(&line) {
-                    *count += 1;
+            for slice in target.live.page_slices("t") {
+                let sql = format!(
+                    "copy (select {} from {} t where {slice}) to stdout",
+                    target.column_list(),
+                    target.live.from_sql()
+                );
+                let doing = format!("reading {}", target.name);
+                let mut lines = CopyLines::start(session, &doing, &sql).await?;
+                while let Some(line) = lines.next().await? {
+                    if let Some(count) = counts.get_mut(&line) {
+                        *count += 1;
+                    }
                 }
             }
         }

@@ -144,7 +144,7 @@ pub async fn extract(
     let mut left_out = candidates::not_comparable(&pairs);
     let candidates = Candidates::find(sides, pairs, sink).await?;
     let relations = merge_relations(snapshot, live, &request.declared);
-    let references = edges::collect(session, &candidates, &relations, live).await?;
+    let mut references = edges::collect(session, &candidates, &relations, live).await?;
     let roots = roots::choose(request, session, &candidates).await?;
     let units = units(candidates.len()?, &references.edges, roots.as_closure());
     if units.is_empty() {
@@ -153,6 +153,9 @@ pub async fn extract(
         });
     }
     left_out.extend(candidates.left_out(&units));
+    references
+        .add_across_units(session, &candidates, &relations, &units)
+        .await?;
 
     let layout = pack::Layout::new(&candidates, &relations, &references, &units);
     writer.add_tables(layout.manifest_tables(&candidates))?;

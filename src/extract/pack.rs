@@ -329,10 +329,11 @@ impl Packer<'_> {
                 .take_while(|n| n.0 == *node)
             {
                 if let Some(place) = self.layout.relation_places[usize::from(*relation)] {
-                    let key = self.references.outside[*key as usize].clone();
+                    let (key, unit) = self.references.parents[*key as usize].clone();
                     needs.push(Need {
                         relation: place,
                         key,
+                        unit,
                     });
                 }
             }

@@ -9,6 +9,9 @@ use super::JournalError;
 /// - 1: the first.
 const VERSION: i32 = 1;
 
+/// The statement that creates the schema; see [`creation`].
+const SCHEMA: &str = "create schema if not exists reinstate;";
+
 /// The tables, each with a primary key.
 pub(super) const TABLES: &str = "
 create schema if not exists reinstate;
@@ -31,7 +34,7 @@ create table if not exists reinstate.batch (
     run text not null references reinstate.run,
     batch int8 not null,
     units int8[] not null,
-    committed timestamptz not null default clock_timestamp(),
+    began timestamptz not null default clock_timestamp(),
     primary key (run, batch)
 );
 create table if not exists reinstate.batch_rows (
@@ -59,13 +62,36 @@ create table if not exists reinstate.quarantined (
 );
 ";
 
-/// Whether the database has a journal that this role may read.
+/// Whether the database has a journal.
+///
+/// Errors: `NoUsage` where it may have one that this role cannot look at.
 pub async fn exists(session: &Session) -> Result<bool, JournalError> {
-    let sql = "select to_regclass('reinstate.run') is not null";
-    Ok(session
+    let sql = "select has_schema_privilege(n.oid, 'USAGE'),
+                      exists (select from pg_class c where c.relnamespace = n.oid and c.relname = 'run')
+                 from pg_namespace n where n.nspname = 'reinstate'";
+    let rows = session.query("looking for the journal", sql, &[]).await?;
+    match rows.first() {
+        Some(row) if row.get(1) && !row.get::<_, bool>(0) => Err(JournalError::NoUsage {
+            target: session.target().to_string(),
+            role: session.target().role.clone(),
+        }),
+        Some(row) => Ok(row.get(1)),
+        None => Ok(false),
+    }
+}
+
+/// The statements that create what is missing: a schema made beforehand needs no right to create one.
+async fn creation(session: &Session) -> Result<String, JournalError> {
+    let sql = "select exists (select from pg_namespace where nspname = 'reinstate')";
+    let schema: bool = session
         .query_one("looking for the journal", sql, &[])
         .await?
-        .get(0))
+        .get(0);
+    Ok(if schema {
+        TABLES.replacen(SCHEMA, "", 1)
+    } else {
+        TABLES.to_owned()
+    })
 }
 
 /// Makes sure that the database has a journal of this version.
@@ -76,7 +102,8 @@ pub async fn ensure(session: &Session) -> Result<(), JournalError> {
     if !exists(session).await? {
         refuse_publication(session, &target).await?;
         let create = format!(
-            "begin; {TABLES} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit"
+            "begin; {} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit",
+            creation(session).await?
         );
         if let Err(error) = session
             .batch("creating the journal (schema reinstate)", &create)

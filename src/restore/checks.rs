@@ -1,6 +1,7 @@
 //! What must hold before a row is written: refused here, by name and with the way out, or not at all.
 
 use crate::catalog::Schema;
+use crate::ident::quote_ident;
 use crate::pg::Session;
 
 use super::{RestoreError, Targets};
@@ -56,7 +57,72 @@ pub(super) async fn check(
             ));
         }
     }
+    parents(session, targets).await?;
+    staging(session, targets).await?;
     row_security(session, targets).await
+}
+
+/// Parents are locked against deletion before a row points at them.
+async fn parents(session: &Session, targets: &Targets) -> Result<(), RestoreError> {
+    let role = &session.target().role;
+    for parent in targets.relations.iter().flatten() {
+        let sql = "select has_table_privilege($1::regclass, 'SELECT'),
+                          has_any_column_privilege($1::regclass, 'UPDATE'), row_security_active($1::regclass)";
+        let name = parent.parent.sql();
+        let rows = session
+            .ask("looking at rights on referenced tables", sql, &[&name])
+            .await?;
+        let Some(row) = rows.first() else { continue };
+        let refuse = |reason: String| {
+            Err(RestoreError::Table {
+                table: parent.parent.clone(),
+                reason,
+            })
+        };
+        if !row.get::<_, bool>(0) || !row.get::<_, bool>(1) {
+            let columns = parent
+                .columns
+                .iter()
+                .map(|c| quote_ident(c))
+                .collect::<Vec<_>>()
+                .join(", ");
+            return refuse(format!(
+                "rows that the bundle's rows reference are locked there, which takes rights that role {role} lacks: \
+                 GRANT SELECT, UPDATE ({columns}) ON {name} TO {role} (docs/RIGHTS.md)"
+            ));
+        }
+        if row.get(2) {
+            return refuse(format!(
+                "row-level security limits what role {role} sees of the rows referenced; use a role with BYPASSRLS"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Tables without a key, and tables that reference each other, are staged in temporary tables.
+async fn staging(session: &Session, targets: &Targets) -> Result<(), RestoreError> {
+    let Some(staged) = (0..targets.tables.len()).find(|t| targets.staged(*t)) else {
+        return Ok(());
+    };
+    let sql = "select has_database_privilege(current_database(), 'TEMPORARY')";
+    let rows = session
+        .ask("looking at the right to stage rows", sql, &[])
+        .await?;
+    if rows.first().is_some_and(|r| r.get(0)) {
+        return Ok(());
+    }
+    let (role, database) = (
+        &session.target().role,
+        quote_ident(&session.target().database),
+    );
+    Err(RestoreError::Table {
+        table: targets.tables[staged].name.clone(),
+        reason: format!(
+            "its rows go through a temporary table, which role {role} may not create: \
+             GRANT TEMPORARY ON DATABASE {database} TO {role}"
+        ),
+    })
 }
 
 /// A role under row-level security would see, and write, only some rows.

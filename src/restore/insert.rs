@@ -30,6 +30,8 @@ pub(super) struct Inserter<'a> {
     pub(super) session: &'a Session,
     pub(super) targets: &'a Targets,
     pub(super) run: &'a RunId,
+    /// How long a batch may usually take.
+    pub(super) usual: Duration,
 }
 
 impl Inserter<'_> {
@@ -41,29 +43,18 @@ impl Inserter<'_> {
             .tables
             .iter()
             .enumerate()
-            .filter(|(i, _)| self.staged(*i))
+            .filter(|(i, _)| self.targets.staged(*i))
         {
             // Writing to a String cannot fail.
             let _ = write!(
                 sql,
-                "create temporary table if not exists {} as select {} from {} with no data;",
+                "create temporary table if not exists {} as select 0::int8 as reinstate_n, {} from {} with no data;",
                 stage_name(i),
                 table.column_list(),
                 table.live.from_sql()
             );
         }
         self.session.batch("creating staging tables", &sql).await
-    }
-
-    /// Whether a table's rows go through a staging table: in one statement with the tables it forms a cycle with, or to
-    /// learn where rows without a key came to lie.
-    fn staged(&self, table: usize) -> bool {
-        let together = self
-            .targets
-            .groups
-            .iter()
-            .any(|g| g.len() > 1 && g.contains(&table));
-        together || !self.targets.tables[table].keyed()
     }
 
     /// Tries a batch. On an error the transaction is rolled back.
@@ -87,11 +78,9 @@ impl Inserter<'_> {
         limit: Duration,
     ) -> Result<Attempt, PgError> {
         let started = Instant::now();
-        let begin = format!(
-            "begin isolation level read committed; set local statement_timeout = {}",
-            limit.as_millis()
-        );
-        self.session.batch("beginning a batch", &begin).await?;
+        self.session
+            .batch("beginning a batch", &self.begin(limit))
+            .await?;
         let claim = Store::claim_batch(self.run, number, &batch.numbers());
         if self
             .session
@@ -104,6 +93,9 @@ impl Inserter<'_> {
         let looked = look(self.session, self.targets, batch, true).await?;
         if !looked.conflicts.is_empty() {
             return Ok(Attempt::InTheWay(looked.conflicts));
+        }
+        if started.elapsed() > limit {
+            return Ok(Attempt::TooSlow);
         }
         for group in &self.targets.groups {
             self.group(number, group, batch, &looked).await?;
@@ -119,6 +111,33 @@ impl Inserter<'_> {
         Ok(Attempt::Committed)
     }
 
+    /// Begins a transaction that ends in bounded time, also when this process stands still in the middle of it: then the
+    /// server ends the session, and with it every lock.
+    fn begin(&self, limit: Duration) -> String {
+        let milliseconds = limit.as_millis();
+        // A transaction as short as usual ends before anybody looks for a deadlock. In a longer one we must not be found
+        // waiting: the application would be the one to lose.
+        let lock = if limit <= self.usual {
+            milliseconds.min(400)
+        } else {
+            10
+        };
+        let mut begin = format!(
+            "begin isolation level read committed; set local statement_timeout = {milliseconds};
+             set local lock_timeout = {lock}; set local idle_in_transaction_session_timeout = {}",
+            milliseconds * 2
+        );
+        if self.session.server_version() >= 170_000 {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                begin,
+                "; set local transaction_timeout = {}",
+                milliseconds * 2
+            );
+        }
+        begin
+    }
+
     /// Inserts the absent rows of tables that go in together.
     async fn group(
         &self,
@@ -130,20 +149,21 @@ impl Inserter<'_> {
         let mut staged = Vec::new();
         for &i in group {
             let table = &self.targets.tables[i];
-            let lines = absent_lines(&batch.rows[i], &looked.presence[i]);
+            let staged_here = self.targets.staged(i);
+            let lines = absent_lines(&batch.rows[i], &looked.presence[i], staged_here);
             if lines.is_empty() {
                 continue;
             }
             let doing = format!("inserting into {}", table.name);
-            if self.staged(i) {
+            if staged_here {
                 let columns = table.column_list();
                 let name = stage_name(i);
-                let sql = format!("delete from {name}; ");
+                let sql = format!("delete from {name}");
                 self.session.batch("emptying a staging table", &sql).await?;
                 copy_in(
                     self.session,
                     &doing,
-                    &format!("copy {name} ({columns}) from stdin"),
+                    &format!("copy {name} (reinstate_n, {columns}) from stdin"),
                     lines,
                 )
                 .await?;
@@ -183,7 +203,8 @@ impl Inserter<'_> {
                 ""
             };
             parts.push(format!(
-                "i{i} as (insert into {} ({columns}) overriding system value select {columns} from {} {returning})",
+                "i{i} as (insert into {} ({columns}) overriding system value
+                     select {columns} from {} order by reinstate_n {returning})",
                 table.name.sql(),
                 stage_name(i)
             ));
@@ -211,17 +232,12 @@ impl Inserter<'_> {
     }
 
     /// The transaction's last statements: keys and `xmin` of every row it inserted, read back.
-    async fn journal(
-        &self,
-        number: i64,
-        batch: &Batch,
-        looked: &Looked,
-    ) -> Result<(), PgError> {
+    async fn journal(&self, number: i64, batch: &Batch, looked: &Looked) -> Result<(), PgError> {
         for (i, table) in self.targets.tables.iter().enumerate() {
             let presence = &looked.presence[i];
             let absent = presence.iter().filter(|p| **p == Presence::Absent).count() as u64;
             let present = presence.len() as u64 - absent;
-            let journalled = self.staged(i)
+            let journalled = self.targets.staged(i)
                 && !table.keyed()
                 && table.live.kind == crate::catalog::TableKind::Plain;
             if presence.is_empty() || journalled {
@@ -319,14 +335,21 @@ fn stage_name(table: usize) -> String {
     )
 }
 
-/// The rows that live lacks, as COPY data.
-fn absent_lines(rows: &[BatchRow], presence: &[Presence]) -> Bytes {
+/// The rows that live lacks, as COPY data; numbered where they are staged, so that they go in, and come back by
+/// RETURNING, in this order.
+fn absent_lines(rows: &[BatchRow], presence: &[Presence], numbered: bool) -> Bytes {
     let mut data = BytesMut::new();
-    for (row, _) in rows
+    let absent = rows
         .iter()
         .zip(presence)
-        .filter(|(_, p)| **p == Presence::Absent)
-    {
+        .filter(|(_, p)| **p == Presence::Absent);
+    for (n, (row, _)) in absent.enumerate() {
+        if numbered {
+            data.extend_from_slice(n.to_string().as_bytes());
+            if !row.line.is_empty() {
+                data.put_u8(b'\t');
+            }
+        }
         data.extend_from_slice(&row.line);
         data.put_u8(b'\n');
     }

@@ -4,11 +4,12 @@
 //! Rows are compared as the server's COPY writes them, byte by byte, with the settings that the bundle was written
 //! under: no hash is involved, and 1.0 is not 1.00.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 
-use crate::ident::{Key, TableName, column_list, qualified_list};
+use crate::bundle::Need;
+use crate::ident::{Key, TableName, UnitId, column_list, qualified_list};
 use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
@@ -183,7 +184,7 @@ async fn taken(
     Ok(())
 }
 
-/// Parents outside the bundle that live lacks.
+/// Parents that live lacks.
 async fn missing_parents(
     session: &Session,
     targets: &Targets,
@@ -192,8 +193,11 @@ async fn missing_parents(
 ) -> Result<Vec<Conflict>, PgError> {
     // Sorted by relation and key: two runs, or we and the application, then lock in the same order.
     let mut needed: BTreeMap<(usize, &Key), Vec<usize>> = BTreeMap::new();
+    let here: HashSet<UnitId> = batch.units.iter().map(|u| u.unit).collect();
     for (position, unit) in batch.units.iter().enumerate() {
-        for need in &unit.needs {
+        // What another unit of the bundle holds goes in with it here, or went in before; a plan takes that for granted.
+        let outside = |need: &&Need| need.unit.is_none_or(|u| lock && !here.contains(&u));
+        for need in unit.needs.iter().filter(outside) {
             needed
                 .entry((need.relation, &need.key))
                 .or_default()
@@ -232,12 +236,12 @@ async fn missing_parents(
             if lock { "locking" } else { "looking for" },
             target.parent
         );
-        let mut found = HashMap::new();
+        let mut found = HashSet::new();
         for row in session.ask(&doing, &sql, &[]).await? {
-            found.insert(usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1, ());
+            found.insert(usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1);
         }
         for (n, (key, units)) in keys.iter().enumerate() {
-            if !found.contains_key(&n) {
+            if !found.contains(&n) {
                 conflicts.extend(units.iter().map(|unit| Conflict {
                     unit: *unit,
                     table: target.parent.clone(),

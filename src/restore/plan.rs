@@ -11,7 +11,7 @@ use crate::pg::Session;
 
 use super::look::{Presence, look};
 use super::prepare::prepare;
-use super::{Batch, Conflict, RestoreError, Settings, Tally, Targets};
+use super::{Batch, Conflict, RestoreError, Tally, Targets};
 
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
@@ -48,11 +48,7 @@ pub struct Plan {
 }
 
 /// Plans; reads only.
-pub async fn plan(
-    session: &Session,
-    bundle: &Bundle,
-    settings: &Settings,
-) -> Result<Plan, RestoreError> {
+pub async fn plan(session: &Session, bundle: &Bundle) -> Result<Plan, RestoreError> {
     let prepared = prepare(session, bundle).await?;
     let mut planner = Planner {
         targets: &prepared.targets,
@@ -90,7 +86,7 @@ pub async fn plan(
     planner
         .batch(session, Batch::new(pending, planner.targets), &restored)
         .await?;
-    let id = planner.id(bundle, settings);
+    let id = planner.id(bundle);
     let Planner {
         tally,
         tables,
@@ -187,7 +183,7 @@ impl Planner<'_> {
     }
 
     /// Rows that have come back meanwhile count as if they were still to come.
-    fn id(&self, bundle: &Bundle, settings: &Settings) -> String {
+    fn id(&self, bundle: &Bundle) -> String {
         let mut digest = Sha256::new();
         digest.update(&bundle.id);
         for (table, states) in &self.tally.0 {
@@ -200,7 +196,6 @@ impl Planner<'_> {
         for (unit, _, reason, _) in &self.left_out {
             digest.update(format!("{unit} {reason}\n"));
         }
-        digest.update(serde_json::to_vec(settings).unwrap_or_default());
         digest
             .finalize()
             .iter()

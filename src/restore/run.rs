@@ -207,6 +207,7 @@ impl Worker<'_> {
             session,
             targets: &self.prepared.targets,
             run: &self.run,
+            usual: self.limit,
         }
     }
 

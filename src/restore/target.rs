@@ -89,6 +89,8 @@ fn pick(line: &[u8], fields: &[usize]) -> Vec<Option<String>> {
 pub struct TargetRelation {
     /// The referenced table.
     pub parent: TableName,
+    /// Its columns that are referenced.
+    pub columns: Vec<String>,
     /// As SQL, with ONLY where that is right.
     pub parent_from: String,
     /// Looks parents up by the columns referenced.
@@ -129,6 +131,18 @@ impl Targets {
     }
 }
 
+impl Targets {
+    /// Whether a table's rows go through a staging table: in one statement with the tables it forms a cycle with, or to
+    /// learn where rows without a key came to lie.
+    pub(super) fn staged(&self, table: usize) -> bool {
+        let together = self
+            .groups
+            .iter()
+            .any(|g| g.len() > 1 && g.contains(&table));
+        together || !self.tables[table].keyed()
+    }
+}
+
 fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetRelation> {
     let parent = live.tables.get(&relation.parent)?;
     relation
@@ -137,6 +151,7 @@ fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetR
         .all(|c| parent.column(c).is_some())
         .then(|| TargetRelation {
             parent: relation.parent.clone(),
+            columns: relation.parent_columns.clone(),
             parent_from: parent.from_sql(),
             locator: Locator::by_names(parent, &relation.parent_columns),
         })

@@ -18,7 +18,7 @@ pub struct UnitRecord {
     /// Units that must be there first; always earlier ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<UnitId>,
-    /// Rows referenced that are not in the bundle and are expected in live.
+    /// Rows referenced that are not in this unit and must be in live before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
     /// Why it is here, where it is no root that was asked for (`needed by …`).
@@ -46,13 +46,16 @@ pub struct Evidence {
     pub source: String,
 }
 
-/// A reference to a row outside the bundle.
+/// A reference to a row of another unit, or of none: it must be in live before the unit is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Need {
     /// Place of the relation in the manifest, from 0.
     pub relation: usize,
     /// Values of the relation's parent columns, in their order.
     pub key: Key,
+    /// The unit of this bundle that holds the row; none where it was never deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitId>,
 }
 
 /// A unit as it stands in the file: with the frames that begin in it, so that a reader can start at any unit.

@@ -96,6 +96,7 @@ pub(super) fn unit(n: u64, rows: &Rows) -> UnitRecord {
         needs: vec![Need {
             relation: 0,
             key: Key(vec!["9".into()]),
+            unit: None,
         }],
         reason: n.is_multiple_of(2).then(|| "needed by unit 1".into()),
     }

@@ -25,11 +25,11 @@ pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, 
     }
     let session = context.open(&conninfo, Access::Reading, "plan").await?;
     if !args.execute {
-        let plan = plan(&session, &bundle, &settings).await?;
+        let plan = plan(&session, &bundle).await?;
         return show_plan::show(context, session.target(), &bundle, &plan, &settings);
     }
     if let Some(asked) = args.plan.clone() {
-        let fresh = plan(&session, &bundle, &settings).await?.id;
+        let fresh = plan(&session, &bundle).await?.id;
         if fresh != asked {
             return Err(RestoreError::PlanChanged { asked, fresh }.into());
         }

@@ -9,6 +9,7 @@ mod docs;
 mod edges;
 mod extract;
 mod pg;
+mod postgres;
 mod restore;
 mod support;
 mod tokens;

@@ -146,7 +146,7 @@ async fn columns(
                 case when l.collprovider = 'd' then coalesce({icu}, d.datcollate) else {own} end,
                 case when l.collprovider = 'd' then {dbversion} else l.collversion end,
                 l.collisdeterministic,
-                (select x.nspname::text from pg_opclass k join pg_am m on m.oid = k.opcmethod and m.amname = 'btree'
+                (select format('operator(%I.=)', x.nspname) from pg_opclass k join pg_am m on m.oid = k.opcmethod and m.amname = 'btree'
                    join pg_amop p on p.amopfamily = k.opcfamily and p.amopstrategy = 3
                         and p.amoplefttype = k.opcintype and p.amoprighttype = k.opcintype
                    join pg_operator o on o.oid = p.amopopr and o.oprname = '='
@@ -183,7 +183,7 @@ async fn columns(
                 _ => None,
             },
             collation,
-            equality: row.get(12),
+            equals: row.get(12),
         });
     }
     Ok(())

@@ -29,7 +29,7 @@ impl Locator {
                 .map(|c| Part {
                     name: quote_ident(&c.name),
                     type_name: c.type_name.clone(),
-                    equals: c.equals(),
+                    equals: c.equals.clone().unwrap_or_else(|| "=".to_owned()),
                 })
                 .collect(),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::ident::{TableName, quote_ident};
+use crate::ident::TableName;
 
 /// What kind of relation a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,18 +70,8 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// Order of text, for collatable types.
     pub collation: Option<Collation>,
-    /// Schema of the type's own `=` where it is none of the server's (`citext`): sessions do not search there.
-    pub equality: Option<String>,
-}
-
-impl Column {
-    /// The type's own `=`, as SQL.
-    pub fn equals(&self) -> String {
-        match &self.equality {
-            None => "=".to_owned(),
-            Some(schema) => format!("operator({}.=)", quote_ident(schema)),
-        }
-    }
+    /// The type's own `=`, where an extension or a user defined it (`operator(public.=)`): sessions do not search there.
+    pub equals: Option<String>,
 }
 
 /// A unique or exclusion constraint, or a unique index.

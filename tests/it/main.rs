@@ -12,6 +12,7 @@ mod doctor;
 mod edges;
 mod extract;
 mod pg;
+mod postgres;
 mod restore;
 mod support;
 mod tokens;

@@ -15,6 +15,7 @@ mod people;
 mod refused;
 mod stories;
 mod story;
+mod undoable;
 
 pub(crate) use harness::{Incident, difference, journal_of};
 pub(crate) use ledger::Ledger;

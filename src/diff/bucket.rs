@@ -14,7 +14,7 @@ use crate::ident::qualified_list;
 use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
-use super::range::key_of_line;
+use super::lines::{hash_and_rest, key_of_line};
 use super::set::{compare_bags, compare_sets};
 use super::spill::Spill;
 use super::table::Work;
@@ -246,12 +246,4 @@ async fn spill(
     Ok(spill
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner))
-}
-
-/// Takes the hash off the front of a COPY line.
-pub(super) fn hash_and_rest(line: &[u8]) -> Option<(Box<[u8]>, u64)> {
-    let tab = line.iter().position(|b| *b == b'\t')?;
-    let hash: i64 = std::str::from_utf8(&line[..tab]).ok()?.parse().ok()?;
-    // The same 64 bits, read as unsigned.
-    Some((line[tab + 1..].into(), hash as u64))
 }

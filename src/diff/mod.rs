@@ -12,6 +12,8 @@
 
 mod bounds;
 mod bucket;
+mod lines;
+mod packed;
 mod range;
 mod recheck;
 pub mod report;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use crate::catalog::{Column, Comparable};
+use crate::catalog::{Column, Comparable, Table};
 use crate::event::{Event, Sink};
 use crate::ident::Key;
 use crate::pg::Session;
@@ -90,21 +90,12 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The key's columns as the snapshot has them.
-    pub(super) fn snapshot_key(&self) -> Vec<&Column> {
+    /// The key's columns as one side's table has them.
+    pub(super) fn key_columns<'t>(&self, table: &'t Table) -> Vec<&'t Column> {
         self.table
             .key
             .iter()
-            .filter_map(|k| self.table.snapshot.column(k))
-            .collect()
-    }
-
-    /// The key's columns as live has them.
-    pub(super) fn live_key(&self) -> Vec<&Column> {
-        self.table
-            .key
-            .iter()
-            .filter_map(|k| self.table.live.column(k))
+            .filter_map(|k| table.column(k))
             .collect()
     }
 

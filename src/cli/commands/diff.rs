@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
 
     let content = args.depth == DepthArg::Rows;
     let depth = if content { Depth::Rows } else { Depth::Keys };
-    let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;
+    let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs), depth).await?;
     let mut lines = Lines::create(context)?;
     let mut tables = Vec::new();
     for (name, pair) in &pairs {

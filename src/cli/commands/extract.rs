@@ -9,7 +9,7 @@ use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, grouped};
-use crate::diff::Sides;
+use crate::diff::{Depth, Sides};
 use crate::event::Event;
 use crate::extract::{Extracted, Request, extract};
 use crate::ident::{Key, TableName};
@@ -38,7 +38,13 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         .collect();
     refuse_unreadable(&pairs)?;
     check_declared(context, &snapshot)?;
-    let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;
+    let sides = Sides::open(
+        &both.snapshot,
+        &both.live,
+        usize::from(args.jobs),
+        Depth::Keys,
+    )
+    .await?;
     let sink = |event: Event| context.ui.event(&event);
     let extracted = extract(&request, &sides, (&snapshot, &live), pairs, &sink).await?;
     report(context, &request, &extracted)?;

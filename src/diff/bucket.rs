@@ -4,18 +4,19 @@
 //! (reading those in key order fetches pages at random), and for tables without a key, whose rows are told apart by
 //! their content and counted.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::try_join_all;
 
-use crate::catalog::{Table, TableKind};
-use crate::ident::qualified_list;
+use crate::catalog::{Locator, Table};
 use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
 use super::lines::{hash_and_rest, key_of_line};
-use super::set::{compare_bags, compare_sets};
+use super::recheck::count_again;
+use super::set::{Surplus, compare_bags, compare_sets};
 use super::spill::Spill;
 use super::table::Work;
 use super::{Depth, DiffError};
@@ -24,6 +25,11 @@ use super::{Depth, DiffError};
 const BUCKETS: usize = 4_096;
 /// Rows that one partition of spilled rows is meant to hold.
 const PARTITION_ROWS: u64 = 100_000;
+
+/// Bytes of a partition that are compared at once, a side. In memory they take two or three times as much.
+const ROUND_BYTES: u64 = 8 << 20;
+/// Rows of a table without a key about which one question asks again.
+const ROWS_A_COUNT: usize = 50_000;
 
 /// Sums of one side, by bucket.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -39,47 +45,64 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         sums(work, &work.sides.live, &work.table.live)
     )?;
     let differing: Vec<bool> = a.iter().zip(&b).map(|(a, b)| a != b).collect();
-    let spilled: u64 = a
-        .iter()
-        .zip(&b)
-        .filter(|(a, b)| a != b)
-        .map(|(a, b)| a.rows + b.rows)
-        .sum();
-    if spilled == 0 {
+    let pairs = a.iter().zip(&b).filter(|(a, b)| a != b);
+    let spilled: u64 = pairs.map(|(a, b)| a.rows + b.rows).sum();
+    if !differing.contains(&true) {
         return Ok(());
     }
+    work.once_more(spilled);
     let partitions = spilled.div_ceil(PARTITION_ROWS).clamp(1, 256) as usize;
+    let side = async |sessions: &[Session], table: &Table| {
+        spill(work, sessions, table, &differing, partitions).await
+    };
     let (mut a, mut b) = tokio::try_join!(
-        spill(
-            work,
-            &work.sides.snapshot,
-            &work.table.snapshot,
-            &differing,
-            partitions
-        ),
-        spill(
-            work,
-            &work.sides.live,
-            &work.table.live,
-            &differing,
-            partitions
-        )
+        side(&work.sides.snapshot, &work.table.snapshot),
+        side(&work.sides.live, &work.table.live)
     )?;
+    let mut surplus = Vec::new();
     for partition in 0..partitions {
-        let failed = |cause| DiffError::Spill {
-            table: work.table.snapshot.name.clone(),
-            cause,
+        compare(work, &mut a, &mut b, partition, &mut surplus).await?;
+        if surplus.len() >= ROWS_A_COUNT {
+            hand_on_surplus(work, &mut surplus).await?;
+        }
+    }
+    hand_on_surplus(work, &mut surplus).await
+}
+
+/// Compares one partition, in as many rounds as memory asks for: a round takes the keys (or contents) of one hash.
+async fn compare(
+    work: &Work<'_>,
+    a: &mut Spill,
+    b: &mut Spill,
+    partition: usize,
+    surplus: &mut Vec<Surplus<Box<[u8]>>>,
+) -> Result<(), DiffError> {
+    let keyed = !work.table.key.is_empty();
+    let failed = |cause| DiffError::Spill {
+        table: work.table.snapshot.name.clone(),
+        cause,
+    };
+    let rounds = a
+        .bytes(partition)
+        .max(b.bytes(partition))
+        .div_ceil(ROUND_BYTES);
+    for round in 0..rounds {
+        let wanted = |key: &[u8], hash: u64| {
+            let mut hasher = DefaultHasher::new();
+            if keyed {
+                hasher.write(key);
+            } else {
+                hasher.write_u64(hash);
+            }
+            hasher.finish() % rounds == round
         };
-        let (a, b) = (
-            a.take(partition).map_err(failed)?,
-            b.take(partition).map_err(failed)?,
-        );
-        let found = if work.table.key.is_empty() {
-            compare_bags(a, b)
-        } else {
-            compare_sets(a, b)
-        };
-        let found = found
+        let rows_a = a.read(partition, wanted).map_err(failed)?;
+        let rows_b = b.read(partition, wanted).map_err(failed)?;
+        if !keyed {
+            surplus.extend(compare_bags(rows_a, rows_b));
+            continue;
+        }
+        let found = compare_sets(rows_a, rows_b)
             .into_iter()
             .map(|(c, k)| (c, key_of_line(&k)))
             .collect();
@@ -88,6 +111,24 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
             work.confirm(snapshot, live, found).await?;
         }
     }
+    a.clear(partition);
+    b.clear(partition);
+    Ok(())
+}
+
+/// Counts again, and hands on, what was found in a table without a key.
+async fn hand_on_surplus(
+    work: &Work<'_>,
+    surplus: &mut Vec<Surplus<Box<[u8]>>>,
+) -> Result<(), DiffError> {
+    if let Some(live) = work.sides.live.first() {
+        count_again(work, live, surplus).await?;
+    }
+    let found = surplus
+        .drain(..)
+        .flat_map(|s| s.places.into_iter().map(move |p| (s.change, p)))
+        .map(|(change, place)| (change, key_of_line(&place)));
+    work.hand_on(found.collect());
     Ok(())
 }
 
@@ -99,11 +140,14 @@ struct Slices {
 }
 
 impl Slices {
+    /// A slice of a partitioned table takes the same pages of every partition, as many as of all together were asked for.
     fn of(table: &Table, pages: u64) -> Self {
+        let partitions = table.all_pages.div_ceil(table.pages.max(1)).max(1);
+        let pages = (pages / partitions).max(1);
         Self {
             next: AtomicU64::new(0),
-            count: (table.pages / pages.max(1)) + 1,
-            pages: pages.max(1),
+            count: (table.pages / pages) + 1,
+            pages,
         }
     }
 
@@ -142,13 +186,20 @@ async fn sums(work: &Work<'_>, sessions: &[Session], table: &Table) -> Result<Ve
     let (key, content) = expressions(work);
     let slices = Slices::of(table, work.options.slice_pages);
     let sums = Mutex::new(vec![Sum::default(); BUCKETS]);
+    let keyed = !work.table.key.is_empty();
+    // No two rows with a key have the same hash. Equal rows must not cancel: there, wrapping sums of the two halves of
+    // each hash, exact in any order.
+    let aggregate = if keyed {
+        "bit_xor(c), 0::int8"
+    } else {
+        "sum(c & 4294967295)::int8, sum(c >> 32 & 4294967295)::int8"
+    };
     let workers = sessions.iter().map(async |session| -> Result<(), PgError> {
         while let Some(condition) = slices.next() {
-            // Wrapping sums of the two halves of each hash: exact in any order, and equal rows do not cancel.
             let sql = format!(
-                "select ({key} & {})::int4, count(*), sum(({content}) & 4294967295)::int8,
-                        sum(({content}) >> 32 & 4294967295)::int8
-                   from {} t where {condition} group by 1",
+                "select k, count(*), {aggregate}
+                   from (select ({key} & {})::int4 as k, {content} as c from {} t where {condition} offset 0) s
+                  group by k",
                 BUCKETS - 1,
                 table.from_sql()
             );
@@ -162,9 +213,13 @@ async fn sums(work: &Work<'_>, sessions: &[Session], table: &Table) -> Result<Ve
                 seen += unsigned(1);
                 if let Ok(mut sums) = sums.lock() {
                     sums[bucket].rows += unsigned(1);
-                    let halves =
-                        unsigned(2).wrapping_add(unsigned(3).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-                    sums[bucket].hash = sums[bucket].hash.wrapping_add(halves);
+                    let before = sums[bucket].hash;
+                    sums[bucket].hash = if keyed {
+                        before ^ row.get::<_, i64>(2) as u64
+                    } else {
+                        let upper = unsigned(3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                        before.wrapping_add(unsigned(2)).wrapping_add(upper)
+                    };
                 }
             }
             let (s, l) = if std::ptr::eq(table, &work.table.snapshot) {
@@ -205,11 +260,12 @@ async fn spill(
             buckets.join(",")
         )
     };
-    let place = match (work.table.key.is_empty(), table.kind) {
-        (true, TableKind::Partitioned) => "t.tableoid, t.ctid".to_owned(),
-        (true, _) => "t.ctid".to_owned(),
-        (false, _) => qualified_list("t", &work.table.key),
+    let place = if work.table.key.is_empty() {
+        Locator::by_place(table.kind).columns("t")
+    } else {
+        Locator::by_names(table, &work.table.key).texts("t")
     };
+    let place = place.join(", ");
     let slices = Slices::of(table, work.options.slice_pages);
     let spill = Mutex::new(Spill::new(partitions));
     let workers = sessions.iter().map(async |session| -> Result<(), DiffError> {
@@ -221,6 +277,7 @@ async fn spill(
             );
             let mut lines =
                 CopyLines::start(session, &format!("reading the keys of {}", table.name), &sql).await?;
+            let mut seen = 0;
             while let Some(line) = lines.next().await? {
                 let parsed = hash_and_rest(&line).and_then(|(rest, hash)| {
                     let tab = rest.iter().position(|b| *b == b'\t')?;
@@ -238,7 +295,9 @@ async fn spill(
                         .push(bucket % partitions, &place, hash)
                         .map_err(|cause| DiffError::Spill { table: table.name.clone(), cause })?;
                 }
+                seen += 1;
             }
+            work.progress(seen);
         }
         Ok(())
     });

@@ -35,20 +35,14 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         (&work.sides.live, &work.table.live),
     ];
     // The larger side decides where to cut.
-    let Some((sessions, table)) = sides.into_iter().max_by_key(|(_, t)| t.pages) else {
+    let Some((sessions, table)) = sides.into_iter().max_by_key(|(_, t)| t.all_pages) else {
         return Ok(());
     };
     let Some(first) = sessions.first() else {
         return Ok(());
     };
-    // A dump that was never analysed has no row count: a page of rows is taken for sixty.
-    let rows = if table.estimated_rows > 0 {
-        table.estimated_rows
-    } else {
-        table.pages * 60
-    };
     let key = work.key_columns(table);
-    let ranges = ranges(first, table, &key, rows, work.options.chunk_rows).await?;
+    let ranges = ranges(first, table, &key, work.options.chunk_rows).await?;
     let queue = Mutex::new(VecDeque::from(ranges));
     let habit = Habit::default();
     let packing = Packing::of(work.table.single_key_type().as_deref());
@@ -187,13 +181,13 @@ impl Pair<'_, '_> {
         let hash = self.hash(self.work.options.depth);
         let one = async |session: &Session, table: &Table| -> Result<Sum, PgError> {
             let key = self.work.key_columns(table);
-            let (condition, params) = range.condition(&key);
+            let condition = range.condition(&key);
             let sql = format!(
                 "select count(*), coalesce(bit_xor({hash}), 0) from {} t where {condition}",
                 table.from_sql()
             );
             let rows = session
-                .ask(&format!("summing {}", table.name), &sql, &params)
+                .ask(&format!("summing {}", table.name), &sql, &[])
                 .await?;
             Ok(rows.first().map_or(Sum { rows: 0, hash: 0 }, |row| Sum {
                 rows: u64::try_from(row.get::<_, i64>(0)).unwrap_or(0),

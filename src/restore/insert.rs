@@ -211,12 +211,7 @@ impl Inserter<'_> {
     }
 
     /// The transaction's last statements: keys and `xmin` of every row it inserted, read back.
-    async fn journal(
-        &self,
-        number: i64,
-        batch: &Batch,
-        looked: &Looked,
-    ) -> Result<(), PgError> {
+    async fn journal(&self, number: i64, batch: &Batch, looked: &Looked) -> Result<(), PgError> {
         for (i, table) in self.targets.tables.iter().enumerate() {
             let presence = &looked.presence[i];
             let absent = presence.iter().filter(|p| **p == Presence::Absent).count() as u64;

@@ -131,6 +131,11 @@ fn pair(snapshot: &Table, live: &Table, recoded: bool) -> Result<Box<Comparable>
     if snapshot.kind == TableKind::Foreign || live.kind == TableKind::Foreign {
         return skip("a foreign table: its rows live in another database".into());
     }
+    if snapshot.foreign_partition || live.foreign_partition {
+        return skip(
+            "one of its partitions is a foreign table, whose rows live in another database".into(),
+        );
+    }
     if let Some(extension) = snapshot.extension.as_ref().or(live.extension.as_ref()) {
         return skip(format!("belongs to extension {extension}"));
     }

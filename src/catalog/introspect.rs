@@ -61,7 +61,9 @@ async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid)
                 (select e.extname::text from pg_depend d join pg_extension e on e.oid = d.refobjid
                   where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
                     and d.refclassid = 'pg_extension'::regclass limit 1),
-                s.rows, s.pages, s.bytes, s.all_pages
+                s.rows, s.pages, s.bytes, s.all_pages,
+                c.relkind = 'p' and exists (select from pg_partition_tree(c.oid) p join pg_class l on l.oid = p.relid
+                                             where l.relkind = 'f')
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
           cross join lateral (
                 select coalesce(sum(greatest(l.reltuples, 0)), 0)::int8 as rows,
@@ -97,6 +99,7 @@ async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid)
                 pages: unsigned(10),
                 bytes: unsigned(11),
                 all_pages: unsigned(12),
+                foreign_partition: row.get(13),
                 columns: Vec::new(),
                 key: Vec::new(),
                 uniques: Vec::new(),
@@ -136,10 +139,10 @@ async fn uniques(
                         join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum
                        where u.n <= i.indnkeyatts order by u.n),
                 not exists (select from unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[])
-                                          as u(attnum, class, collation)
+                                          as u(attnum, class, coll)
                               join pg_opclass o on o.oid = u.class
                               join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum
-                             where not o.opcdefault or a.attcollation <> u.collation)
+                             where not o.opcdefault or a.attcollation <> u.coll)
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            join pg_index i on i.indrelid = c.oid and (i.indisunique or i.indisexclusion) and i.indisvalid
            join pg_class x on x.oid = i.indexrelid

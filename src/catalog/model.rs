@@ -126,6 +126,8 @@ pub struct Table {
     pub name: TableName,
     /// Kind.
     pub kind: TableKind,
+    /// Partitioned, and one of its partitions is a foreign table.
+    pub foreign_partition: bool,
     /// Columns, in table order.
     pub columns: Vec<Column>,
     /// Columns of the key by which rows are told apart: the primary key, or a unique index over NOT NULL columns.

@@ -18,6 +18,11 @@ impl KeyRange {
         to: None,
     };
 
+    /// Whether it has no bound on one side.
+    pub(super) fn is_open(&self) -> bool {
+        self.from.is_none() || self.to.is_none()
+    }
+
     /// Cuts a range at `cuts`, which lie inside it, in order.
     pub(super) fn cut(self, cuts: Vec<Key>) -> Vec<Self> {
         let mut from = self.from;

@@ -125,17 +125,19 @@ impl Pair<'_, '_> {
 
     async fn range(&self, range: KeyRange) -> Result<(), DiffError> {
         // The outermost ranges are open-ended: only a count tells how large they are.
-        let open = range.from.is_none() || range.to.is_none();
-        if !open && !self.habit.sums_pay() {
+        if !range.is_open() && !self.habit.sums_pay() {
             return self.whole(range, self.work.options.depth).await;
         }
         let (a, b) = self.sums(&range).await?;
+        if range.is_open() && a.rows.max(b.rows) > self.limit() {
+            return self.cut(range, a.rows >= b.rows).await;
+        }
         self.habit.saw(a != b);
         if a == b {
             self.work.seen(a.rows, b.rows);
             return Ok(());
         }
-        if a.rows.max(b.rows) > self.work.options.chunk_rows * TOO_LARGE {
+        if a.rows.max(b.rows) > self.limit() {
             return self.cut(range, a.rows >= b.rows).await;
         }
         if self.work.options.depth == Depth::Rows {
@@ -148,11 +150,16 @@ impl Pair<'_, '_> {
         self.whole(range, self.work.options.depth).await
     }
 
+    /// Rows beyond which a range is cut.
+    fn limit(&self) -> u64 {
+        self.work.options.chunk_rows * TOO_LARGE
+    }
+
     /// Compares a range by everything in it.
     async fn whole(&self, range: KeyRange, depth: Depth) -> Result<(), DiffError> {
         let (a, b) = self.fetch(&range, depth).await?;
         let (rows_a, rows_b) = (a.len(), b.len());
-        if rows_a.max(rows_b) > self.work.options.chunk_rows * TOO_LARGE {
+        if rows_a.max(rows_b) > self.limit() {
             return self.cut(range, rows_a >= rows_b).await;
         }
         let found = compare((a, b));
@@ -182,10 +189,16 @@ impl Pair<'_, '_> {
         let one = async |session: &Session, table: &Table| -> Result<Sum, PgError> {
             let key = self.work.key_columns(table);
             let condition = range.condition(&key);
-            let sql = format!(
-                "select count(*), coalesce(bit_xor({hash}), 0) from {} t where {condition}",
-                table.from_sql()
-            );
+            let from = format!("{} t where {condition}", table.from_sql());
+            // Live may have any number of rows beyond the snapshot's: what is too large need not be counted to its end.
+            let sql = if range.is_open() {
+                format!(
+                    "select count(*), coalesce(bit_xor(h), 0) from (select {hash} as h from {from} limit {}) s",
+                    self.limit() + 1
+                )
+            } else {
+                format!("select count(*), coalesce(bit_xor({hash}), 0) from {from}")
+            };
             let rows = session
                 .ask(&format!("summing {}", table.name), &sql, &[])
                 .await?;
@@ -262,7 +275,7 @@ impl Pair<'_, '_> {
                 }
                 _ => {
                     let key = self.work.key_columns(table);
-                    let limit = self.work.options.chunk_rows * TOO_LARGE + 1;
+                    let limit = self.limit() + 1;
                     let rows =
                         lines::fetch(session, table, &key, range, hash.as_deref(), limit).await?;
                     Ok(Rows::Text(rows))

@@ -51,8 +51,8 @@ pub(super) async fn ask_again(
         .enumerate()
         .map(|(i, n)| (*n, own.get(&i) != in_live.get(n)))
         .collect();
-    let (mut nth_deleted, mut nth_inserted) = (0.., 0..);
-    let verdict = |change: Change| match change {
+    let (mut nth_deleted, mut nth_inserted) = (0_usize.., 0_usize..);
+    let mut verdict = |change: Change| match change {
         Change::Deleted => match changed.get(&nth_deleted.next()?) {
             None => Some(Change::Deleted),
             Some(differs) => differs.then_some(Change::Changed),
@@ -60,7 +60,6 @@ pub(super) async fn ask_again(
         Change::Inserted => (!in_snapshot.contains_key(&nth_inserted.next()?)).then_some(change),
         Change::Changed => Some(change),
     };
-    let mut verdict = verdict;
     let mut left = Vec::with_capacity(found.len());
     for (change, key) in &found {
         if let Some(change) = verdict(*change) {
@@ -79,22 +78,43 @@ async fn contents(
     keys: &[&Key],
 ) -> Result<HashMap<usize, i64>, PgError> {
     let mut found = HashMap::new();
-    for (base, chunk) in keys.chunks(KEYS_A_QUESTION).enumerate() {
+    let mut parts: Vec<(usize, &[&Key])> = keys
+        .chunks(KEYS_A_QUESTION)
+        .enumerate()
+        .map(|(i, part)| (i * KEYS_A_QUESTION, part))
+        .collect();
+    while let Some((base, part)) = parts.pop() {
         let sql = format!(
             "select k.n, {hash} from {} join {} t on {}",
-            locator.list(chunk.iter().copied()),
+            locator.list(part.iter().copied()),
             table.from_sql(),
             locator.matches("t"),
         );
-        for row in session
-            .ask(&format!("looking for keys in {}", table.name), &sql, &[])
-            .await?
-        {
-            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1);
-            found.insert(base * KEYS_A_QUESTION + n - 1, row.get(1));
+        let doing = format!("looking for keys in {}", table.name);
+        match session.ask(&doing, &sql, &[]).await {
+            Ok(rows) => {
+                for row in rows {
+                    let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1);
+                    found.insert(base + n - 1, row.get(1));
+                }
+            }
+            // A value that this side cannot even write down is not there; the others are looked for without it.
+            Err(e) if e.sqlstate().is_some_and(is_about_data) => {
+                let (first, second) = part.split_at(part.len() / 2);
+                if !first.is_empty() {
+                    parts.push((base, first));
+                    parts.push((base + first.len(), second));
+                }
+            }
+            Err(e) => return Err(e),
         }
     }
     Ok(found)
+}
+
+/// Class 22, "data exception": a text that is no value of the type, a character that the encoding lacks.
+fn is_about_data(sqlstate: &str) -> bool {
+    sqlstate.starts_with("22")
 }
 
 /// Counts in live, in one statement, how often it has the contents that it seems to lack: slices read one after the

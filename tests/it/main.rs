@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod bundle;
+mod catalog;
 mod cluster;
+mod diff;
 mod edges;
 mod pg;
+mod postgres_hashes;
 mod support;
 mod tokens;

@@ -306,7 +306,7 @@ async fn first_and_last_rows_and_huge_gaps() {
          update gaps set v = 'y' where k in (select min(k) from gaps union all select max(k) from gaps);
          insert into gaps select 9223372036854770000 + n, 'many' from generate_series(1, 400) n;
          delete from ends where k in (select min(k) from ends union all select max(k) from ends);
-         insert into ends values ('', 'first'), ('\u{10ffff}', 'last');
+         insert into ends values ('', 'first'), ('😀', 'last');
          delete from ids where v % 100 = 7; update ids set v = -1 where v = 500;",
     );
     check(&snapshot, &live).await;
@@ -335,7 +335,7 @@ async fn empty_tables_and_lost_tables() {
 #[tokio::test]
 async fn collations_that_differ_between_the_sides() {
     let rows = "insert into t select w || n, 'x' from unnest(array['a', 'B', 'é', 'Z', '_', ' ', 'aa', 'A']) w,
-                                                   generate_series(1, 40) n";
+                                                   generate_series(1, 12) n";
     for (ours, theirs) in [
         ("\"C\"", "\"en-x-icu\""),
         ("\"en-x-icu\"", "\"sv-x-icu\""),
@@ -363,7 +363,7 @@ async fn collations_that_differ_between_the_sides() {
         snapshot.run(&rows);
         live.run(&rows);
         live.run(
-            "delete from t where k in ('a1', 'B7', 'Z40', ' 1', 'é3'); insert into t values ('q', 'x'), ('É', 'x');
+            "delete from t where k in ('a1', 'B7', 'Z12', ' 1', 'é3'); insert into t values ('q', 'x'), ('É', 'x');
              update t set v = 'y' where k in ('a2', '_1')",
         );
         check(&snapshot, &live).await;

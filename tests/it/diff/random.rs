@@ -1,6 +1,6 @@
 //! Random tables, random edits: whatever the key and the columns are, the program and the oracle agree.
 
-use super::check;
+use super::check_library;
 use crate::support::pair_dumped;
 
 /// A sequence of numbers from a seed (SplitMix64).
@@ -98,15 +98,15 @@ fn table(dice: &mut Dice, name: &str) -> (String, Vec<String>, String) {
     (definition, values, key.join(", "))
 }
 
-/// One database of three random tables and its random edits.
+/// One database of six random tables and its random edits.
 async fn play(seed: u64) {
     let mut dice = Dice(seed);
     let (mut before, mut after) = (String::new(), String::new());
-    for i in 0..3 {
+    for i in 0..6 {
         let name = format!("t{i}");
         let (definition, values, key) = table(&mut dice, &name);
         let select = values.join(", ");
-        let rows = dice.below(400) + 1;
+        let rows = dice.below(200) + 1;
         before.push_str(&format!(
             "{definition} insert into {name} select {select} from generate_series(1, {rows}::int8) n;\n"
         ));
@@ -143,15 +143,15 @@ async fn play(seed: u64) {
     }
     let (snapshot, live) = pair_dumped(&before);
     live.run(&after);
-    check(&snapshot, &live).await;
+    check_library(&snapshot, &live).await;
 }
 
 #[tokio::test]
 async fn random_tables_and_edits() {
     let seeds = if crate::support::long() {
-        0..300
+        0..150
     } else {
-        0..20
+        0..15
     };
     for seed in seeds {
         eprintln!("seed {seed}");

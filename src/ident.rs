@@ -81,7 +81,9 @@ fn plain(name: &str) -> bool {
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$')
 }
 
-fn shown(name: &str) -> String {
+/// A name as people read it: quoted only where it would otherwise be read differently. Not for SQL, which has reserved
+/// words.
+pub fn shown(name: &str) -> String {
     if plain(name) {
         name.to_owned()
     } else {

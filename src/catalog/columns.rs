@@ -113,7 +113,7 @@ fn column(row: &Row) -> Column {
         version: row.get(10),
         deterministic: row.get::<_, Option<bool>>(11).unwrap_or(true),
     });
-    let equals = row
+    let equality = row
         .get::<_, Option<String>>(14)
         .zip(row.get::<_, Option<String>>(15))
         .map(|(schema, name)| format!("operator({}.{name})", quote_ident(&schema)));
@@ -121,7 +121,7 @@ fn column(row: &Row) -> Column {
         name: row.get(1),
         type_name: row.get(2),
         lookup_type: row.get(12),
-        equals,
+        equality,
         is_enum: row.get(13),
         builtin: row.get(3),
         not_null: row.get(4),

@@ -29,7 +29,7 @@ impl Part {
         Self {
             name: quote_ident(&column.name),
             type_name: column.lookup_type.clone(),
-            equals: column.equals.clone().unwrap_or_else(|| "=".into()),
+            equals: column.equals(),
             is_enum: column.is_enum,
             by_text: false,
         }

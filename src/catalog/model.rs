@@ -66,8 +66,8 @@ pub struct Column {
     /// Type that a text value is cast to when rows are looked up by it: the base type of a domain, whose checks the value
     /// need not pass, and without length or precision, to which a cast would cut or round it.
     pub lookup_type: String,
-    /// The type's own `=`, where an extension or a user defined it (`operator(public.=)`).
-    pub equals: Option<String>,
+    /// The type's own `=`, where an extension or a user defined it (`operator(public.=)`): sessions do not search there.
+    pub equality: Option<String>,
     /// An enum, or a domain over one: a text that is none of its labels cannot be cast to it.
     pub is_enum: bool,
     /// Name of the type where it is one of the server's own base types (`int8`, `text`); `None` for domains, enums,
@@ -83,6 +83,13 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// Order of text, for collatable types.
     pub collation: Option<Collation>,
+}
+
+impl Column {
+    /// The type's own `=`, as SQL.
+    pub fn equals(&self) -> String {
+        self.equality.clone().unwrap_or_else(|| "=".to_owned())
+    }
 }
 
 /// A unique or exclusion constraint, or a unique index.

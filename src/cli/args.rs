@@ -23,11 +23,12 @@ pub(crate) struct Cli {
 
 /// Flags of every command, before or after it.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Work in this case directory
     #[arg(short = 'C', global = true, value_name = "DIR", default_value = ".")]
     pub(crate) case: PathBuf,
-    /// Configuration file of the case
+    /// Configuration file [default: reinstate.toml, in the case directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The production database: a libpq connection string or URI
@@ -136,13 +137,13 @@ pub(crate) struct Extract {
     /// When the backup was taken (RFC 3339), where the snapshot cannot say so itself
     #[arg(long, value_name = "TIME")]
     pub(crate) snapshot_time: Option<String>,
-    /// Start of the incident's window (RFC 3339)
+    /// Start of the incident's window (RFC 3339; not in this version)
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
-    /// End of the incident's window, exclusive (RFC 3339)
+    /// End of the incident's window, exclusive (RFC 3339; not in this version)
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
-    /// Write the bundle here
+    /// Write the bundle here [default: bundle, in the case directory]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// Connections per side
@@ -153,7 +154,7 @@ pub(crate) struct Extract {
 /// `restore`.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The bundle
+    /// The bundle [default: bundle, in the case directory]
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: Option<PathBuf>,
     /// Carry the plan out
@@ -163,17 +164,17 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "ID", requires = "execute")]
     pub(crate) plan: Option<String>,
     /// Go ahead without a rehearsal; the reason is recorded
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) unrehearsed: Option<String>,
-    /// What to do with a unit that something is in the way of
-    #[arg(long, value_name = "HOW", default_value = "quarantine")]
-    pub(crate) on_conflict: String,
-    /// What to do about triggers of the tables written to: fire or suppress
+    /// What to do with a unit that something is in the way of [default: quarantine]
     #[arg(long, value_name = "HOW")]
-    pub(crate) triggers: Option<String>,
-    /// Whether to fill references that the deletion set to NULL: proven, all or none
+    pub(crate) on_conflict: Option<ConflictArg>,
+    /// What to do about triggers of the tables written to
+    #[arg(long, value_name = "HOW")]
+    pub(crate) triggers: Option<TriggersArg>,
+    /// Which references that the deletion set to NULL to fill
     #[arg(long, value_name = "WHICH")]
-    pub(crate) relinks: Option<String>,
+    pub(crate) relinks: Option<RelinksArg>,
     /// Stop after this many units; running again goes on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_units: Option<u64>,
@@ -182,10 +183,41 @@ pub(crate) struct Restore {
     pub(crate) max_unit_time: Option<String>,
 }
 
+/// What to do with a unit that something is in the way of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConflictArg {
+    /// Leave it out and list it
+    Quarantine,
+    /// Use the live row in its place (not in this version)
+    Remap,
+    /// Leave out the row and what hangs from it (not in this version)
+    Skip,
+}
+
+/// What to do about triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TriggersArg {
+    /// Let them fire (not in this version)
+    Fire,
+    /// Keep them from firing (not in this version)
+    Suppress,
+}
+
+/// Which references are filled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RelinksArg {
+    /// Those that the deletion is proved to have emptied (not in this version)
+    Proven,
+    /// All of them (not in this version)
+    All,
+    /// None of them
+    None,
+}
+
 /// `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The bundle
+    /// The bundle [default: bundle, in the case directory]
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: Option<PathBuf>,
     /// Fail for rows that were edited or deleted since they came back, too

@@ -56,7 +56,7 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let table: Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
+        let table: Table = text.parse().map_err(|e| not_toml(text, &e))?;
         for key in table.keys() {
             if LATER.contains(&key.as_str()) {
                 return Err(format!(
@@ -82,12 +82,28 @@ impl Config {
             }
             Some(_) => return Err("`relation` is a list: write [[relation]]".into()),
         }
-        if let Some(Value::Table(restore)) = table.get("restore") {
-            known(restore, RESTORE, "restore.")?;
-            config.on_conflict = text_of(restore, "on_conflict")?;
-            config.target_batch = text_of(restore, "target_batch")?;
+        match table.get("restore") {
+            None => {}
+            Some(Value::Table(restore)) => {
+                known(restore, RESTORE, "restore.")?;
+                config.on_conflict = text_of(restore, "on_conflict")?;
+                config.target_batch = text_of(restore, "target_batch")?;
+            }
+            Some(_) => return Err("`restore` is a table: write [restore]".into()),
         }
         Ok(config)
+    }
+}
+
+/// Where and why, without the line itself: it may hold a password.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => {
+            let line = before.matches('\n').count() + 1;
+            format!("line {line} is no TOML: {}", error.message())
+        }
+        None => format!("no TOML: {}", error.message()),
     }
 }
 
@@ -198,6 +214,19 @@ mod tests {
             message.contains("did you mean `relation.when`?"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_not_quoted() {
+        for text in [
+            "snapshot = 'x'\nlive = \"postgres://u:s3cr3t@h/db",
+            "snapshot = 'x'\nlive = postgres://u:s3cr3t@h/db",
+            "live = 's3cr3t'\nlive = 's3cr3t'",
+        ] {
+            let message = Config::parse(text).unwrap_err();
+            assert!(message.starts_with("line 2 is no TOML: "), "{message}");
+            assert!(!message.contains("s3cr3t"), "{message}");
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What every command starts from: the case directory, its configuration, and how to reach the databases.
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::clock::{Clock, SystemClock};
-use crate::pg::{Conninfo, Environment};
+use crate::doctor::{NEWEST, OLDEST};
+use crate::pg::{Access, Conninfo, Environment, Session};
 
 use super::args::{Format, Global};
+use super::case_file::CaseFile;
 use super::config::Config;
 use super::error::Failure;
 use super::ui::Ui;
@@ -20,6 +25,8 @@ pub(crate) struct Context {
     environment: Environment,
     live: Option<String>,
     snapshot: Option<String>,
+    /// What was warned of already: both sides read the same password file.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 impl Context {
@@ -29,22 +36,28 @@ impl Context {
                 "the case directory {} does not exist",
                 global.case.display()
             ))
-            .hint("create it, or name another with -C"));
+            .hint("create it, or name another one with -C"));
         }
         let path = match &global.config {
             Some(path) => path.clone(),
             None => global.case.join("reinstate.toml"),
         };
         let config = Config::read(&path, global.config.is_some())?;
+        // An empty string would mean whatever PGHOST and PGDATABASE happen to say: never for a database to write to.
+        let given = |flag: &Option<String>, file: &Option<String>| {
+            let flag = flag.clone().filter(|text| !text.trim().is_empty());
+            flag.or_else(|| file.clone())
+        };
         Ok(Self {
             case: global.case.clone(),
-            live: global.live.clone().or_else(|| config.live.clone()),
-            snapshot: global.snapshot.clone().or_else(|| config.snapshot.clone()),
+            live: given(&global.live, &config.live),
+            snapshot: given(&global.snapshot, &config.snapshot),
             config,
             format: global.format,
             ui,
             clock: Box::new(SystemClock),
             environment: environment(),
+            warned: Mutex::default(),
         })
     }
 
@@ -70,8 +83,34 @@ impl Context {
                 side.to_uppercase()
             ))
         })?;
-        Conninfo::parse(text, &self.environment)
-            .map_err(|e| Failure::usage(format!("--{side}: {e}")))
+        let conninfo = Conninfo::parse(text, &self.environment)
+            .map_err(|e| Failure::usage(format!("{side}: {e}")))?;
+        for note in conninfo.notes() {
+            let new = self.warned.lock().map(|mut w| w.insert(note.clone()));
+            if new.unwrap_or(true) {
+                self.ui.warning(note);
+            }
+        }
+        Ok(conninfo)
+    }
+
+    /// Opens a session with a server of a supported version.
+    pub(crate) async fn open(
+        &self,
+        conninfo: &Conninfo,
+        access: Access,
+        purpose: &str,
+    ) -> Result<Session, Failure> {
+        let session = Session::open(conninfo, access, purpose).await?;
+        if let Some(warning) =
+            check_version(&session.target().to_string(), session.server_version())?
+        {
+            let new = self.warned.lock().map(|mut w| w.insert(warning.clone()));
+            if new.unwrap_or(true) {
+                self.ui.warning(&warning);
+            }
+        }
+        Ok(session)
     }
 
     /// The bundle a command works on: the one named, else the case's own.
@@ -79,18 +118,56 @@ impl Context {
         named.map_or_else(|| self.case.join("bundle"), Path::to_path_buf)
     }
 
-    /// Writes a file of the case, readable by its owner only, whole or not at all.
-    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
-        let path = self.case.join(name);
-        let failed = |e: std::io::Error| {
-            Failure::usage(format!("cannot write {}: {e}", path.display()))
-                .hint("free some space, or choose another case directory with -C")
-        };
-        let mut file = tempfile::NamedTempFile::new_in(&self.case).map_err(failed)?;
-        std::io::Write::write_all(&mut file, content).map_err(failed)?;
-        file.persist(&path).map_err(|e| failed(e.error))?;
-        Ok(path)
+    /// How to run another command on this case from here.
+    pub(crate) fn next(&self, verb: &str) -> String {
+        if self.case == Path::new(".") {
+            return format!("reinstate {verb}");
+        }
+        let case = self.case.display().to_string();
+        let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
+        if case.chars().all(plain) {
+            format!("reinstate -C {case} {verb}")
+        } else {
+            format!("reinstate -C '{}' {verb}", case.replace('\'', "'\\''"))
+        }
     }
+
+    /// The same for a command that works on the bundle just used.
+    pub(crate) fn next_on(&self, verb: &str, bundle: &Path) -> String {
+        match bundle == self.bundle(None) {
+            true => self.next(verb),
+            false => format!("{} {}", self.next(verb), bundle.display()),
+        }
+    }
+
+    /// Begins a file of the case.
+    pub(crate) fn create(&self, name: &str) -> Result<CaseFile, Failure> {
+        CaseFile::create(&self.case, name)
+    }
+
+    /// Writes a file of the case, whole or not at all.
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
+        let mut file = self.create(name)?;
+        file.write_all(content).map_err(|e| file.failed(&e))?;
+        file.finish()
+    }
+}
+
+/// Refuses a server that is too old; gives a warning for one that is newer than this build.
+fn check_version(target: &str, version: u32) -> Result<Option<String>, Failure> {
+    let major = version / 10_000;
+    if major < OLDEST {
+        return Err(Failure::refused(format!(
+            "{target} runs PostgreSQL {major}; {OLDEST} to {NEWEST} are supported"
+        ))
+        .hint("upgrade a copy of it, and work on that; nothing was changed"));
+    }
+    Ok((major > NEWEST).then(|| {
+        format!(
+            "{target} runs PostgreSQL {major}, which is newer than what this build was tested with ({OLDEST} to \
+             {NEWEST}); rehearse on a copy first"
+        )
+    }))
 }
 
 /// What libpq would look at in this process.
@@ -102,4 +179,23 @@ fn environment() -> Environment {
         .map(PathBuf::from)
         .or_else(|| user.as_ref().map(|u| u.dir.clone()));
     Environment::new(std::env::vars(), home, user.map(|u| u.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_too_old_are_refused_and_newer_ones_warned_of() {
+        assert_eq!(check_version("live", 140_000).ok().flatten(), None);
+        assert_eq!(check_version("live", 180_004).ok().flatten(), None);
+        let newer = check_version("live", 190_000).ok().flatten().unwrap();
+        assert!(newer.contains("PostgreSQL 19, which is newer"), "{newer}");
+        let older = check_version("live", 130_011).unwrap_err();
+        assert_eq!(
+            older.message,
+            "live runs PostgreSQL 13; 14 to 18 are supported"
+        );
+        assert_eq!(older.code.number(), 3);
+    }
 }

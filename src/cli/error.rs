@@ -3,7 +3,9 @@
 use crate::bundle::BundleError;
 use crate::diff::DiffError;
 use crate::extract::ExtractError;
-use crate::pg::PgError;
+use crate::ident::quote_ident;
+use crate::journal::JournalError;
+use crate::pg::{PgError, ServerError};
 use crate::restore::RestoreError;
 use crate::verify::VerifyError;
 
@@ -66,8 +68,24 @@ impl Failure {
         Self::new(Code::Refused, message)
     }
 
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(Code::Interrupted, message)
+    }
+
     pub(crate) fn bug(message: impl Into<String>) -> Self {
         Self::new(Code::Bug, message)
+    }
+
+    /// Says which side it happened on, where there are two.
+    pub(crate) fn about(mut self, side: &str) -> Self {
+        self.message = format!("{side}: {}", self.message);
+        self
+    }
+
+    /// With another exit code, for what is worse, or better, where it happened.
+    pub(crate) fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -93,15 +111,52 @@ impl From<PgError> for Failure {
 
 /// What usually helps, by SQLSTATE.
 fn pg_hint(error: &PgError) -> Option<String> {
-    let hint = match error.sqlstate()? {
-        "42501" => {
-            "grant the role what docs/RIGHTS.md lists for it, or leave the table out with --exclude-table"
-        }
-        "25006" => "the server is a standby or read-only; connect to the primary",
-        "57014" => "the statement ran into a time limit set for this role or database",
+    let hint = match error {
+        PgError::Server(server) => match server.sqlstate.as_str() {
+            "42501" => missing_right(server),
+            "25006" => "the server is a standby or read-only; connect to the primary".to_owned(),
+            "57014" => {
+                "the statement ran into a time limit set for this role or database".to_owned()
+            }
+            "53100" => "the server's disk is full; free space there, then run again".to_owned(),
+            _ => return None,
+        },
+        PgError::Lost { .. } => "run the same command again".to_owned(),
         _ => return None,
     };
-    Some(hint.to_owned())
+    Some(hint)
+}
+
+/// The statement that gives a role the right it lacks, as far as the refusal tells.
+fn missing_right(error: &ServerError) -> String {
+    let role = role_of(&error.target);
+    let message = error.message.as_str();
+    if let Some(database) = message.strip_prefix("permission denied for database ") {
+        return format!(
+            "GRANT CREATE ON DATABASE {} TO {role}: the journal is kept in a schema of its own (docs/RIGHTS.md)",
+            quote_ident(database)
+        );
+    }
+    if message == "permission denied for schema reinstate"
+        || (error.doing.contains("journal") && message.starts_with("permission denied for"))
+    {
+        return format!(
+            "another role made the journal: GRANT USAGE ON SCHEMA reinstate TO {role}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reinstate TO {role} (docs/RIGHTS.md)"
+        );
+    }
+    if let Some(schema) = message.strip_prefix("permission denied for schema ") {
+        return format!("GRANT USAGE ON SCHEMA {} TO {role}", quote_ident(schema));
+    }
+    format!(
+        "grant {role} what docs/RIGHTS.md lists for it, or leave the table out with --exclude-table"
+    )
+}
+
+/// The role of a session's target as it is shown, as SQL.
+fn role_of(target: &str) -> String {
+    let role = target.rsplit_once(" as ").map_or(target, |(_, role)| role);
+    quote_ident(role)
 }
 
 impl From<DiffError> for Failure {
@@ -116,7 +171,14 @@ impl From<DiffError> for Failure {
 
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
-        Self::refused(error.to_string())
+        let code = match &error {
+            BundleError::NotABundle { .. } | BundleError::Full { .. } | BundleError::Io { .. } => {
+                Code::Usage
+            }
+            BundleError::Rejected { .. } => Code::Bug,
+            _ => Code::Refused,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -126,7 +188,24 @@ impl From<ExtractError> for Failure {
             ExtractError::Pg(e) => e.into(),
             ExtractError::Diff(e) => e.into(),
             ExtractError::Bundle(e) => e.into(),
+            ExtractError::TooMany | ExtractError::SnapshotMoves { .. } => {
+                Self::refused(error.to_string())
+            }
+            ExtractError::Nothing { .. } => Self::usage(error.to_string()).hint(
+                "reinstate diff shows what is missing; check --root, --where, --keys and --table",
+            ),
             other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Pg(e) => e.into(),
+            JournalError::Illegal(e) => Self::bug(format!("the journal contradicts itself: {e}"))
+                .hint("nothing was changed; please report this with the rows of reinstate.run"),
+            other => Self::refused(other.to_string()),
         }
     }
 }
@@ -136,6 +215,7 @@ impl From<RestoreError> for Failure {
         match error {
             RestoreError::Pg(e) => e.into(),
             RestoreError::Bundle(e) => e.into(),
+            RestoreError::Journal(e) => e.into(),
             RestoreError::Interrupted { .. } => Self::new(Code::Interrupted, error.to_string()),
             RestoreError::Partly { .. } => Self::new(Code::Partly, error.to_string()),
             RestoreError::Case { .. } => Self::usage(error.to_string()),
@@ -150,5 +230,69 @@ impl From<VerifyError> for Failure {
             VerifyError::Pg(e) => e.into(),
             VerifyError::Restore(e) => e.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::Target;
+
+    fn refused(message: &str, doing: &str) -> Failure {
+        let target = Target {
+            host: "db".into(),
+            port: 5432,
+            database: "app as was".into(),
+            role: "Fixer".into(),
+        };
+        PgError::Server(Box::new(ServerError {
+            target: target.to_string(),
+            doing: doing.into(),
+            sqlstate: "42501".into(),
+            message: message.into(),
+            detail: None,
+            table: None,
+            constraint: None,
+        }))
+        .into()
+    }
+
+    #[test]
+    fn a_missing_right_is_answered_with_the_grant() {
+        let hint = |message, doing| refused(message, doing).hint.unwrap_or_default();
+        let said = hint(
+            "permission denied for database app as was",
+            "creating the journal",
+        );
+        assert!(
+            said.starts_with("GRANT CREATE ON DATABASE \"app as was\" TO \"Fixer\":"),
+            "{said}"
+        );
+        let said = hint(
+            "permission denied for schema reinstate",
+            "looking for the journal",
+        );
+        assert!(
+            said.contains("GRANT USAGE ON SCHEMA reinstate TO \"Fixer\";"),
+            "{said}"
+        );
+        let said = hint("permission denied for table run", "reading the journal");
+        assert!(
+            said.contains("ON ALL TABLES IN SCHEMA reinstate TO"),
+            "{said}"
+        );
+        let said = hint("permission denied for schema app", "reading app.t");
+        assert_eq!(said, "GRANT USAGE ON SCHEMA \"app\" TO \"Fixer\"");
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_reached_is_no_refusal() {
+        let lost = PgError::Lost {
+            target: "t".into(),
+            doing: "d".into(),
+            cause: "c".into(),
+        };
+        let failure = Failure::from(RestoreError::from(JournalError::Pg(lost)));
+        assert_eq!(failure.code, Code::Usage);
     }
 }

@@ -114,3 +114,58 @@ pub(crate) fn grouped(n: u64) -> String {
     }
     out
 }
+
+/// A number and what it counts: `1 row`, `2,000 rows`.
+pub(crate) fn counted(n: u64, one: &str) -> String {
+    let end = match (n, one.ends_with("ch")) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{} {one}{end}", grouped(n))
+}
+
+/// A reason beside the row it is about, which it need not name again.
+pub(crate) fn without<'a>(row: &str, reason: &'a str) -> &'a str {
+    reason
+        .strip_prefix(row)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_by_people() {
+        assert_eq!(counted(1, "batch"), "1 batch");
+        assert_eq!(counted(2, "batch"), "2 batches");
+        assert_eq!(counted(0, "row"), "0 rows");
+        assert_eq!(counted(1_234_567, "unit"), "1,234,567 units");
+    }
+
+    #[test]
+    fn a_table_shows_the_states_that_occur() {
+        let name = |t: &str| t.parse::<TableName>().unwrap();
+        let outcome = Outcome {
+            command: "restore",
+            run: None,
+            totals: vec![
+                ("inserted", 1_000),
+                ("gone_since", 0),
+                ("already_present", 2),
+            ],
+            tables: vec![
+                (name("a"), vec![("inserted", 1_000)]),
+                (name("b"), vec![("already_present", 2)]),
+            ],
+            beside: vec![("relinked", json!(0))],
+        };
+        let text = "table     inserted  already present\npublic.a     1,000                0\n\
+                    public.b         0                2\ntotal        1,000                2";
+        assert_eq!(outcome.text(), text);
+        assert_eq!(outcome.json()["totals"]["gone_since"], 0);
+        assert_eq!(outcome.json()["relinked"], 0);
+    }
+}

@@ -5,113 +5,138 @@
     reason = "the one place that prints"
 )]
 
-use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::event::Event;
-use crate::ident::TableName;
 
-use super::error::Failure;
+use super::bars::Bars;
+use super::error::{Code, Failure};
+use super::output::without;
+use super::secrets::Secrets;
+
+/// Units left out that are shown one by one; what they have in common is seen by then, and the file has them all.
+const SHOWN: u64 = 12;
 
 /// The terminal.
 #[derive(Clone)]
 pub(crate) struct Ui {
     quiet: bool,
     verbose: bool,
-    bars: Arc<Bars>,
+    shared: Arc<Shared>,
 }
 
-struct Bars {
-    multi: MultiProgress,
-    by_table: Mutex<HashMap<TableName, ProgressBar>>,
-    batches: Mutex<Option<ProgressBar>>,
+struct Shared {
+    bars: Bars,
+    secrets: Secrets,
+    left_out: AtomicU64,
+    /// Why stdout could not be written to.
+    output_failed: Mutex<Option<String>>,
 }
 
 impl Ui {
     pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
-        let draw = !quiet && std::io::stderr().is_terminal();
-        let target = if draw {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bars = Bars {
-            multi: MultiProgress::with_draw_target(target),
-            by_table: Mutex::default(),
-            batches: Mutex::default(),
+        let shared = Shared {
+            bars: Bars::new(!quiet && std::io::stderr().is_terminal()),
+            secrets: Secrets::of_process(),
+            left_out: AtomicU64::new(0),
+            output_failed: Mutex::default(),
         };
         Self {
             quiet,
             verbose,
-            bars: Arc::new(bars),
+            shared: Arc::new(shared),
         }
     }
 
     /// Prints data.
     pub(crate) fn data(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        // A reader that has seen enough (`| head`) is no failure of ours.
-        let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+        self.shared.bars.aside(|| {
+            let mut out = std::io::stdout().lock();
+            let written =
+                writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+            match written {
+                // A reader that has seen enough (`| head`) is no failure of ours.
+                Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+                    if let Ok(mut failed) = self.shared.output_failed.lock() {
+                        *failed = Some(e.to_string());
+                    }
+                }
+                _ => {}
+            }
+        });
+    }
+
+    /// Data that did not arrive must not look like data that is not there.
+    pub(crate) fn check_output(&self, code: Code) -> Result<Code, Failure> {
+        let failed = self
+            .shared
+            .output_failed
+            .lock()
+            .ok()
+            .and_then(|f| f.clone());
+        match failed {
+            Some(cause) if matches!(code, Code::Done | Code::Found) => {
+                Err(Failure::usage(format!(
+                    "the command did its work, but its result could not be written to stdout: {cause}"
+                )))
+            }
+            _ => Ok(code),
+        }
     }
 
     /// Says what is going on.
     pub(crate) fn status(&self, text: &str) {
         if !self.quiet {
-            self.above_bars(text);
+            self.plain(text);
         }
     }
 
     /// Says what only a curious reader wants to know.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
-            self.above_bars(text);
+            self.plain(text);
         }
     }
 
     /// Says what must not be missed.
     pub(crate) fn warning(&self, text: &str) {
-        self.above_bars(&format!("warning: {text}"));
+        self.plain(&format!("warning: {text}"));
     }
 
     pub(crate) fn failure(&self, failure: &Failure) {
-        self.above_bars(&format!("error: {}", failure.message));
+        self.end_of_run();
+        self.plain(&format!("error: {}", failure.message));
         if let Some(hint) = &failure.hint {
-            self.above_bars(&format!("hint: {hint}"));
+            self.plain(&format!("hint: {hint}"));
         }
     }
 
-    fn above_bars(&self, text: &str) {
-        self.bars.multi.suspend(|| {
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+    /// Prints on stderr, above the bars.
+    pub(crate) fn plain(&self, text: &str) {
+        let text = self.shared.secrets.hide(text);
+        self.shared.bars.aside(|| {
+            let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end_matches('\n'));
         });
     }
 
     /// Shows an event.
     pub(crate) fn event(&self, event: &Event) {
+        let bars = &self.shared.bars;
         match event {
-            Event::TableStarted { table, rows } => self.start_bar(table, *rows),
-            Event::TableProgress { table, rows } => {
-                self.with_bar(table, |bar| bar.inc(*rows));
-            }
-            Event::TableFinished { table } => {
-                if let Ok(mut bars) = self.bars.by_table.lock()
-                    && let Some(bar) = bars.remove(table)
-                {
-                    bar.finish_and_clear();
-                }
-            }
-            Event::RunStarted { rows, .. } => self.start_batches(*rows),
+            Event::TableStarted { table, rows } => bars.start_table(table, *rows),
+            Event::TableProgress { table, rows } => bars.advance_table(table, *rows),
+            Event::TableFinished { table } => bars.end_table(table),
+            Event::RunStarted { rows, .. } => bars.start_run(*rows),
             Event::BatchCommitted {
                 batch,
                 units,
                 rows,
                 milliseconds,
             } => {
-                self.with_batches(|bar| bar.inc(*rows));
+                bars.advance_run(*rows);
                 self.detail(&format!(
                     "batch {batch}: {units} units, {rows} rows in {milliseconds} ms"
                 ));
@@ -127,72 +152,33 @@ impl Ui {
                 reason,
                 sqlstate,
             } => {
-                let code = sqlstate
-                    .as_deref()
-                    .map(|s| format!(" [{s}]"))
-                    .unwrap_or_default();
-                self.warning(&format!("unit {unit} ({root}) left out{code}: {reason}"));
+                let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
+                let code = code.unwrap_or_default();
+                self.left_out(&format!(
+                    "unit {unit} ({root}) left out{code}: {}",
+                    without(root, reason)
+                ));
             }
-            Event::RunFinished { .. } => {
-                if let Ok(mut bar) = self.bars.batches.lock()
-                    && let Some(bar) = bar.take()
-                {
-                    bar.finish_and_clear();
-                }
-            }
+            Event::RunFinished { .. } => self.end_of_run(),
             Event::Note { text } => self.status(text),
         }
     }
 
-    fn start_bar(&self, table: &TableName, rows: u64) {
-        let bar = self.bars.multi.add(styled(rows));
-        bar.set_prefix(table.to_string());
-        if let Ok(mut bars) = self.bars.by_table.lock() {
-            bars.insert(table.clone(), bar);
+    fn left_out(&self, text: &str) {
+        let before = self.shared.left_out.fetch_add(1, Ordering::Relaxed);
+        if before < SHOWN || self.verbose {
+            self.warning(text);
+        } else if before == SHOWN {
+            self.warning("more units are left out; they are counted at the end");
         }
     }
 
-    fn start_batches(&self, rows: u64) {
-        let bar = self.bars.multi.add(styled(rows));
-        bar.set_prefix("restoring");
-        if let Ok(mut batches) = self.bars.batches.lock() {
-            *batches = Some(bar);
+    /// Takes the bars away, and says how many units were left out without a line of their own.
+    fn end_of_run(&self) {
+        self.shared.bars.end();
+        let units = self.shared.left_out.swap(0, Ordering::Relaxed);
+        if units > SHOWN && !self.verbose {
+            self.warning(&format!("{} more units were left out", units - SHOWN));
         }
     }
-
-    fn with_bar(&self, table: &TableName, f: impl FnOnce(&ProgressBar)) {
-        if let Ok(bars) = self.bars.by_table.lock()
-            && let Some(bar) = bars.get(table)
-        {
-            f(bar);
-        }
-    }
-
-    fn with_batches(&self, f: impl FnOnce(&ProgressBar)) {
-        if let Ok(bar) = self.bars.batches.lock()
-            && let Some(bar) = bar.as_ref()
-        {
-            f(bar);
-        }
-    }
-}
-
-/// Rows, rate and time left; a spinner where the number of rows is not known.
-fn styled(rows: u64) -> ProgressBar {
-    let (bar, template) = if rows > 0 {
-        (
-            ProgressBar::new(rows),
-            "{prefix:<30} {bar:24} {human_pos}/{human_len} rows {per_sec} {eta} left",
-        )
-    } else {
-        (
-            ProgressBar::new_spinner(),
-            "{prefix:<30} {spinner} {human_pos} rows {per_sec}",
-        )
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

@@ -5,7 +5,9 @@
 //! are taken out of the sums: if the rest agrees, no row changed, and no content had to be read twice. Only otherwise
 //! do all the range's hashes travel.
 //!
-//! When most ranges differ, sums are a wasted pass, and keys and hashes travel at once until ranges agree again.
+//! When most ranges differ, sums are a wasted pass, and everything travels at once until ranges agree again: of the
+//! time that reading and hashing all rows takes, sums cost the whole, keys a quarter more, keys with hashes a fifth
+//! more.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -78,7 +80,7 @@ impl Habit {
     }
 
     fn sums_pay(&self) -> bool {
-        self.0.load(Ordering::Relaxed) < 700
+        self.0.load(Ordering::Relaxed) < 600
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::{Locator, Relation, Schema};
+use crate::catalog::{Column, Locator, Relation, Schema};
 use crate::closure::{Edge, Node};
 use crate::ident::{Key, quote_ident, quote_literal};
 use crate::pg::{PgError, Session};
@@ -131,7 +131,10 @@ fn question(
         .child_columns
         .iter()
         .zip(&relation.parent_columns)
-        .map(|(c, p)| format!("p.{} = c.{}", quote_ident(p), quote_ident(c)))
+        .map(|(c, p)| {
+            let parent_column = parent.and_then(|t| candidates.tables[t].snapshot.column(p));
+            refers(relation, child_table.column(c), parent_column, c, p)
+        })
         .collect();
     on.extend(relation.when.iter().map(|(column, value)| {
         format!("c.{}::text = {}", quote_ident(column), quote_literal(value))
@@ -150,4 +153,39 @@ fn question(
         locator.matches("c"),
         on.join(" and "),
     ))
+}
+
+/// Types that the server's own `=` compares with each other.
+const FAMILIES: &[&[&str]] = &[
+    &["int2", "int4", "int8", "numeric", "float4", "float8"],
+    &["text", "varchar", "bpchar", "name"],
+    &["date", "timestamp", "timestamptz"],
+];
+
+/// How a column of the child `c` refers to one of the parent `p`: by the parent's own `=`. Nothing makes sure that a
+/// declared reference is between columns of one type (a polymorphic one holds the keys of several tables); as text,
+/// they compare whatever they are.
+fn refers(
+    relation: &Relation,
+    child: Option<&Column>,
+    parent: Option<&Column>,
+    child_name: &str,
+    parent_name: &str,
+) -> String {
+    let (c, p) = (quote_ident(child_name), quote_ident(parent_name));
+    let (Some(child), Some(parent)) = (child, parent) else {
+        return format!("p.{p} = c.{c}");
+    };
+    let family = |column: &Column| {
+        let builtin = column.builtin.as_deref();
+        FAMILIES
+            .iter()
+            .position(|f| builtin.is_some_and(|b| f.contains(&b)))
+    };
+    let comparable = child.type_name == parent.type_name
+        || family(child).is_some_and(|f| family(parent) == Some(f));
+    if relation.declared && !comparable {
+        return format!("p.{p}::text = c.{c}::text");
+    }
+    format!("p.{p} {} c.{c}", parent.equals())
 }

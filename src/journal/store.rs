@@ -109,6 +109,16 @@ impl<'a> Store<'a> {
         }))
     }
 
+    /// Every restore of a bundle, oldest first.
+    pub async fn runs(&self, bundle: &str) -> Result<Vec<RunId>, JournalError> {
+        let sql = "select run from reinstate.run where bundle = $1 and kind = 'restore' order by started, run";
+        let rows = self
+            .session
+            .query("reading the journal", sql, &[&bundle])
+            .await?;
+        Ok(rows.iter().map(|row| RunId(row.get(0))).collect())
+    }
+
     /// Records a run that begins.
     pub async fn begin(&self, new: &NewRun) -> Result<(), JournalError> {
         let sql = "insert into reinstate.run

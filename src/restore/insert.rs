@@ -178,7 +178,7 @@ impl Inserter<'_> {
             // A partitioned table cannot say where a row came to lie.
             let places = !table.keyed() && table.live.kind == crate::catalog::TableKind::Plain;
             let returning = if places {
-                "returning ctid::text as place, xmin::text::int8 as xmin"
+                "returning ctid::text as place, xmin"
             } else {
                 ""
             };
@@ -263,13 +263,13 @@ impl Inserter<'_> {
                (run, batch, table_name, inserted, already_present, gone_since, units, keys, xmins)
              select {}, {number}, {}, count(*), {present}, 0, {}, coalesce(array_agg(key order by n), '{{}}'),
                     coalesce(array_agg({XID8} order by n), '{{}}')
-               from (select k.n, to_json(array[{}])::text as key, t.xmin::text::int8 as xmin
+               from (select k.n, {} as key, t.xmin
                        from {} join {} t on {}) s
              returning inserted",
             quote_literal(&self.run.0),
             quote_literal(&table.name.to_string()),
             units_of_absent(batch, i, presence),
-            table.locator.texts("t").join(", "),
+            json_key(table),
             table.locator.list(rows.map(|r| &r.key)),
             table.live.from_sql(),
             table.locator.matches("t"),
@@ -288,7 +288,24 @@ impl Inserter<'_> {
 }
 
 /// A row's `xmin` has 32 bits; our own transaction's id gives the upper half. A row of a later epoch cannot exist yet.
-const XID8: &str = "(((pg_current_xact_id()::text::numeric::int8 >> 32) << 32) | xmin)::text::xid8";
+/// Nearly every row has our own id, which needs no arithmetic; rows that a subtransaction (a trigger's) wrote have others.
+const XID8: &str =
+    "case when xmin = (select pg_current_xact_id()::xid) then (select pg_current_xact_id())
+                         else ((((select pg_current_xact_id())::text::int8 >> 32) << 32)
+                               | xmin::text::int8)::text::xid8 end";
+
+/// A row's key as a JSON array of texts. Digits and dashes need no escaping, and then plain text is built faster.
+fn json_key(table: &TargetTable) -> String {
+    let texts = table.locator.texts("t");
+    let plain = |name: &String| {
+        let builtin = table.live.column(name).and_then(|c| c.builtin.as_deref());
+        matches!(builtin, Some("int2" | "int4" | "int8" | "uuid"))
+    };
+    match texts.as_slice() {
+        [one] if table.key.iter().all(plain) => format!("'[\"' || {one} || '\"]'"),
+        _ => format!("to_json(array[{}])::text", texts.join(", ")),
+    }
+}
 
 fn stage_name(table: usize) -> String {
     format!(

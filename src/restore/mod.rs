@@ -12,15 +12,19 @@
 //! A batch that the server refuses is halved until the unit at fault is alone, which is left out with the server's own
 //! error. No live row is ever updated or deleted.
 
+mod account;
 mod batch;
 mod checks;
 mod insert;
 mod look;
 mod plan;
 mod prepare;
+mod retry;
 mod run;
 mod tally;
 mod target;
+mod waiting;
+mod work;
 
 pub use batch::{Batch, BatchRow};
 pub use look::{Conflict, Looked, Presence, look};

@@ -153,7 +153,7 @@ async fn outcomes(snapshot: &TestDb, live: &TestDb, way: Way) -> BTreeMap<TableN
         live.session(Access::Reading).await,
     );
     let schemas = (introspect(&s).await.unwrap(), introspect(&l).await.unwrap());
-    let sides = Sides::open(&conninfo(snapshot), &conninfo(live), way.jobs, way.depth)
+    let sides = Sides::open(&conninfo(snapshot), &conninfo(live), way.jobs)
         .await
         .unwrap();
     let mut all = BTreeMap::new();

@@ -3,12 +3,19 @@
 // The configuration allows it within test functions; what they share is test code too.
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod bundle;
 mod catalog;
+mod cli;
 mod cluster;
 mod diff;
+mod docs;
+mod doctor;
 mod edges;
+mod extract;
 mod pg;
 mod postgres_hashes;
+mod restore;
 mod support;
 mod tokens;
+mod verify;

@@ -1,7 +1,7 @@
 //! Connections against real servers: errors and their hints, password files, settings, cancelling, same database.
 
 mod pooler;
-mod server;
+pub(crate) mod server;
 mod tls;
 
 use std::fs;

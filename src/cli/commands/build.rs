@@ -4,6 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::bundle::ToolBuild;
+use crate::cli::secrets;
 
 /// Version, commit and digest of the running executable.
 pub(super) fn tool() -> ToolBuild {
@@ -51,23 +52,10 @@ pub(super) fn host() -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// The command line, without the values of connection strings: they may hold passwords.
+/// The command line, without connection strings: they may hold passwords.
 pub(super) fn command_line() -> String {
-    let mut words = Vec::new();
-    let mut secret = false;
-    for word in std::env::args() {
-        let (flag, inline) = word
-            .split_once('=')
-            .map_or((word.as_str(), false), |(flag, _)| (flag, true));
-        let names_connection = matches!(flag, "--live" | "--snapshot" | "--after" | "--on");
-        if secret {
-            words.push("…".to_owned());
-        } else if names_connection && inline {
-            words.push(format!("{flag}=…"));
-        } else {
-            words.push(word.clone());
-        }
-        secret = !secret && names_connection && !inline;
-    }
-    words.join(" ")
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    secrets::command_line(words.iter().map(String::as_str))
 }

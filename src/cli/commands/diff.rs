@@ -1,18 +1,20 @@
 //! `diff`: what is deleted, inserted and changed, per table; `diff.json` and `diff.jsonl` in the case.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 
-use crate::catalog::{Comparable, Drift, TablePatterns, compare, introspect};
+use crate::catalog::{Comparable, Drift, compare, introspect};
 use crate::cli::args::{self, DepthArg, Format};
+use crate::cli::case_file::CaseFile;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{columns, grouped};
+use crate::cli::output::{columns, counted, grouped};
 use crate::diff::report::{DiffLine, DiffReport, Status, TableReport, Totals};
 use crate::diff::{Depth, DiffOptions, Found, Sides, diff_table};
 use crate::event::Event;
 use crate::ident::TableName;
 
 use super::open_both;
+use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
 
 /// A table whose rows are mostly missing is suspicious beyond this many rows.
 const MANY_ROWS: u64 = 1_000;
@@ -24,17 +26,20 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
         introspect(&both.snapshot_session),
         introspect(&both.live_session)
     )?;
-    let pairs: Vec<_> = compare(&snapshot, &live)
-        .into_iter()
-        .filter(|(t, _)| patterns.chooses(t))
-        .collect();
-    refuse_empty(context, &args.tables, &pairs)?;
-    refuse_unreadable(&pairs)?;
+    let mut pairs = compare(&snapshot, &live);
+    refuse_strangers(&both, &pairs)?;
+    check_patterns(&args.tables, &pairs)?;
+    pairs.retain(|(t, _)| patterns.chooses(t));
+    if pairs.is_empty() {
+        return Err(Failure::usage("no table is left to compare")
+            .hint("--schema, --table and --exclude-table hold together: loosen one of them"));
+    }
+    refuse_unreadable(&both, &pairs)?;
 
     let content = args.depth == DepthArg::Rows;
     let depth = if content { Depth::Rows } else { Depth::Keys };
-    let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs), depth).await?;
-    let mut lines = Lines::create(context)?;
+    let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;
+    let mut lines = Lines(context.create("diff.jsonl")?);
     let mut tables = Vec::new();
     for (name, pair) in &pairs {
         tables.push(match pair {
@@ -52,7 +57,7 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
             Err(drift) => not_compared(name, drift),
         });
     }
-    lines.finish(context)?;
+    lines.0.finish()?;
     let report = DiffReport::new(tables, content);
     let json = serde_json::to_string_pretty(&report).map_err(|e| Failure::bug(e.to_string()))?;
     context.write("diff.json", json.as_bytes())?;
@@ -66,62 +71,6 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
     } else {
         Code::Done
     })
-}
-
-type Pairs = [(TableName, Result<Box<Comparable>, Drift>)];
-
-/// The patterns of the three options.
-pub(super) fn patterns(tables: &args::Tables) -> Result<TablePatterns, Failure> {
-    TablePatterns::parse(&tables.schema, &tables.table, &tables.exclude_table)
-        .map_err(|e| Failure::usage(e.to_string()))
-}
-
-fn refuse_empty(context: &Context, args: &args::Tables, pairs: &Pairs) -> Result<(), Failure> {
-    if pairs.is_empty() {
-        let asked: Vec<&str> = args
-            .table
-            .iter()
-            .chain(&args.schema)
-            .map(String::as_str)
-            .collect();
-        let what = if asked.is_empty() {
-            "any table".to_owned()
-        } else {
-            asked.join(", ")
-        };
-        return Err(Failure::usage(format!("neither snapshot nor live has {what}"))
-            .hint("check the names (as pg_dump takes them) and the databases of both connection strings"));
-    }
-    let only = |d: &Drift| matches!(d, Drift::OnlyInLive | Drift::OnlyInSnapshot);
-    if pairs.iter().all(|(_, pair)| pair.as_ref().is_err_and(only)) {
-        let sides = (context.snapshot()?, context.live()?);
-        return Err(Failure::usage(format!(
-            "snapshot ({}) and live ({}) have no table in common",
-            sides.0.target(),
-            sides.1.target()
-        ))
-        .hint("is one of them the wrong database, or still empty?"));
-    }
-    Ok(())
-}
-
-/// A table that cannot be read could hide any number of losses.
-pub(super) fn refuse_unreadable(pairs: &Pairs) -> Result<(), Failure> {
-    let unreadable: Vec<String> = pairs
-        .iter()
-        .filter_map(|(name, pair)| match pair {
-            Err(Drift::Skipped(reason)) if reason.contains("grant SELECT") => {
-                Some(format!("{name}: {reason}"))
-            }
-            _ => None,
-        })
-        .collect();
-    if unreadable.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::usage(unreadable.join("\n       ")).hint(
-        "docs/RIGHTS.md lists the grants of a reading role; --exclude-table leaves a table out",
-    ))
 }
 
 async fn one(
@@ -142,7 +91,7 @@ async fn one(
     let sink = |event: Event| context.ui.event(&event);
     let counts = diff_table(sides, pair, options, &mut write, &sink).await?;
     if let Some(e) = failed {
-        return Err(Failure::usage(format!("cannot write diff.jsonl: {e}")));
+        return Err(lines.0.failed(&e));
     }
     let bag = (!keyed).then(|| "no key: compared as a bag of rows".to_owned());
     let reason = match (bag, pair.drift.sentence()) {
@@ -183,17 +132,10 @@ fn not_compared(name: &TableName, drift: &Drift) -> TableReport {
     }
 }
 
-/// `diff.jsonl`, written beside its final name and moved there when it is whole.
-struct Lines(BufWriter<tempfile::NamedTempFile>);
+/// `diff.jsonl`.
+struct Lines(CaseFile);
 
 impl Lines {
-    fn create(context: &Context) -> Result<Self, Failure> {
-        let file = tempfile::NamedTempFile::new_in(&context.case).map_err(|e| {
-            Failure::usage(format!("cannot write into {}: {e}", context.case.display()))
-        })?;
-        Ok(Self(BufWriter::new(file)))
-    }
-
     fn write(&mut self, table: &TableName, keyed: bool, found: &Found) -> std::io::Result<()> {
         let key = Some(&found.key);
         let line = DiffLine {
@@ -204,14 +146,6 @@ impl Lines {
         };
         serde_json::to_writer(&mut self.0, &line)?;
         self.0.write_all(b"\n")
-    }
-
-    fn finish(self, context: &Context) -> Result<(), Failure> {
-        let failed = |e: String| Failure::usage(format!("cannot write diff.jsonl: {e}"));
-        let file = self.0.into_inner().map_err(|e| failed(e.to_string()))?;
-        file.persist(context.case.join("diff.jsonl"))
-            .map_err(|e| failed(e.error.to_string()))?;
-        Ok(())
     }
 }
 
@@ -263,8 +197,9 @@ fn warn(context: &Context, report: &DiffReport) {
     let deleted = report.totals.deleted.unwrap_or(0);
     if deleted > 0 {
         context.ui.status(&format!(
-            "{} rows are missing in live; the keys are in diff.jsonl. Next: reinstate extract",
-            grouped(deleted)
+            "{} missing in live; the keys are in diff.jsonl. Next: {}",
+            counted(deleted, "row"),
+            context.next("extract")
         ));
     }
 }

@@ -5,26 +5,24 @@ use serde_json::json;
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::doctor::{Findings, Level, examine};
-use crate::pg::{Access, Session};
+use crate::doctor::{Findings, Level, Side, examine};
+use crate::pg::{Access, Conninfo, Session};
 
 pub(super) async fn run(context: &Context) -> Result<Code, Failure> {
-    let live = Session::open(&context.live()?, Access::Reading, "doctor").await?;
+    let mut unreachable = Findings::default();
+    // Without live there is nothing to look at yet; without a snapshot there is.
+    let live = open(&context.live()?, Side::Live, &mut unreachable).await;
     let snapshot = if context.has_snapshot() {
-        Some(Session::open(&context.snapshot()?, Access::Reading, "doctor").await?)
+        open(&context.snapshot()?, Side::Snapshot, &mut unreachable).await
     } else {
         None
     };
-    let findings = examine(&live, snapshot.as_ref()).await?;
-    let next = next_command(&findings, snapshot.is_some());
+    let mut findings = examine(live.as_ref(), snapshot.as_ref(), &context.config.relations).await?;
+    findings.0.extend(unreachable.0);
+    let next = next_command(context, &findings);
     match context.format {
-        Format::Json => {
-            let document = json!({
-                "schema_version": 1, "command": "doctor", "findings": findings.0, "next": next,
-            });
-            context.ui.data(&format!("{document:#}"));
-        }
-        Format::Text => show(context, &findings, next),
+        Format::Json => context.ui.data(&document(&findings, &next)),
+        Format::Text => show(context, &findings, &next),
     }
     Ok(if findings.worst() >= Level::Problem {
         Code::Found
@@ -33,30 +31,64 @@ pub(super) async fn run(context: &Context) -> Result<Code, Failure> {
     })
 }
 
-fn next_command(findings: &Findings, has_snapshot: bool) -> &'static str {
-    match (findings.worst(), has_snapshot) {
-        (Level::Problem, _) => "mend the problems above, then reinstate doctor again",
-        (_, false) => {
-            "restore a backup as a second database, then reinstate doctor --snapshot CONNINFO"
+/// A side that cannot be reached is a finding like others: the rest is looked at.
+async fn open(conninfo: &Conninfo, side: Side, findings: &mut Findings) -> Option<Session> {
+    match Session::open(conninfo, Access::Reading, "doctor").await {
+        Ok(session) => Some(session),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let finding = findings.add(Level::Problem, side, "unreachable", failure.message);
+            finding.advice = failure.hint;
+            None
         }
-        (_, true) => "reinstate diff",
     }
 }
 
+fn next_command(context: &Context, findings: &Findings) -> String {
+    match (findings.worst(), context.has_snapshot()) {
+        (Level::Problem, _) => format!("mend the problems, then {}", context.next("doctor")),
+        (_, false) => format!(
+            "restore a backup as a second database, then {}",
+            context.next("doctor --snapshot CONNINFO")
+        ),
+        (_, true) => context.next("diff"),
+    }
+}
+
+fn document(findings: &Findings, next: &str) -> String {
+    let document = json!({
+        "schema_version": 1,
+        "command": "doctor",
+        "run": null,
+        "totals": {
+            "problem": findings.count(Level::Problem),
+            "warning": findings.count(Level::Warning),
+            "note": findings.count(Level::Note),
+            "good": findings.count(Level::Good),
+        },
+        "tables": [],
+        "findings": findings.0,
+        "next": next,
+    });
+    format!("{document:#}")
+}
+
 fn show(context: &Context, findings: &Findings, next: &str) {
+    let mut lines = Vec::new();
     for finding in &findings.0 {
         let mark = match finding.level {
-            Level::Good => "ok     ",
-            Level::Note => "note   ",
+            Level::Good => "ok",
+            Level::Note => "note",
             Level::Warning => "warning",
             Level::Problem => "PROBLEM",
         };
-        context
-            .ui
-            .data(&format!("{mark}  {:<8}  {}", finding.about, finding.text));
-        if let Some(advice) = &finding.advice {
-            context.ui.data(&format!("                     → {advice}"));
+        let about = finding.about.word();
+        lines.push(format!("{mark:<7}  {about:<8}  {}", finding.text));
+        for line in finding.advice.iter().flat_map(|a| a.lines()) {
+            lines.push(format!("{:>19}  {line}", ""));
         }
     }
-    context.ui.data(&format!("next: {next}"));
+    lines.push(String::new());
+    lines.push(format!("next: {next}"));
+    context.ui.data(&lines.join("\n"));
 }

@@ -8,13 +8,13 @@ use crate::catalog::{compare, introspect};
 use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, grouped};
-use crate::diff::{Depth, Sides};
+use crate::cli::output::{Outcome, counted};
+use crate::diff::Sides;
 use crate::event::Event;
 use crate::extract::{Extracted, Request, extract};
 use crate::ident::{Key, TableName};
 
-use super::diff::{patterns, refuse_unreadable};
+use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
 use super::{build, open_both};
 
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
@@ -32,19 +32,13 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
     )?;
     let excluded = crate::catalog::TablePatterns::parse(&[], &[], &args.tables.exclude_table)
         .map_err(|e| Failure::usage(e.to_string()))?;
-    let pairs: Vec<_> = compare(&snapshot, &live)
-        .into_iter()
-        .filter(|(t, _)| excluded.chooses(t))
-        .collect();
-    refuse_unreadable(&pairs)?;
+    let mut pairs = compare(&snapshot, &live);
+    refuse_strangers(&both, &pairs)?;
+    check_patterns(&args.tables, &pairs)?;
+    pairs.retain(|(t, _)| excluded.chooses(t));
+    refuse_unreadable(&both, &pairs)?;
     check_declared(context, &snapshot)?;
-    let sides = Sides::open(
-        &both.snapshot,
-        &both.live,
-        usize::from(args.jobs),
-        Depth::Keys,
-    )
-    .await?;
+    let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;
     let sink = |event: Event| context.ui.event(&event);
     let extracted = extract(&request, &sides, (&snapshot, &live), pairs, &sink).await?;
     report(context, &request, &extracted)?;
@@ -183,8 +177,8 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
     context.ui.data(&outcome.text());
     for left in extracted.left_out.iter().filter(|l| l.rows > 0) {
         context.ui.data(&format!(
-            "left deleted: {} rows of {}: {}",
-            grouped(left.rows),
+            "left deleted: {} of {}: {}",
+            counted(left.rows, "row"),
             left.table,
             left.reason
         ));
@@ -200,8 +194,9 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
     }
     let short: String = extracted.bundle.chars().take(8).collect();
     context.ui.status(&format!(
-        "bundle {short} is in {}. Next: reinstate restore",
-        request.target.display()
+        "bundle {short} is in {}. Next: {}",
+        request.target.display(),
+        context.next_on("restore", &request.target)
     ));
     Ok(())
 }

@@ -6,7 +6,10 @@ mod doctor;
 mod extract;
 mod recorder;
 mod restore;
+mod select;
 mod verify;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::pg::{Access, Conninfo, Session};
 
@@ -17,6 +20,21 @@ use super::error::{Code, Failure};
 /// Runs a command.
 pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Failure> {
     match command {
+        // Stops between two batches by itself.
+        Command::Restore(args) if args.execute => restore::run(context, args).await,
+        reading => tokio::select! {
+            done = read(context, reading) => done,
+            () = stop_asked() => {
+                context.ui.status("interrupted; nothing was changed");
+                Ok(Code::Interrupted)
+            }
+        },
+    }
+}
+
+/// The commands that change no database: dropping them removes what they had begun to write.
+async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
+    match command {
         Command::Doctor => doctor::run(context).await,
         Command::Diff(args) => diff::run(context, args).await,
         Command::Extract(args) => extract::run(context, args).await,
@@ -25,13 +43,29 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Fai
     }
 }
 
+/// Returns at the next SIGINT or SIGTERM.
+async fn stop_asked() {
+    let (Ok(mut int), Ok(mut term)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Without handlers the signals end the process, as they always do.
+        return std::future::pending().await;
+    };
+    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+}
+
 /// Opens a reading session with both sides and makes sure that they are two databases.
 async fn open_both(context: &Context) -> Result<Both, Failure> {
     let (snapshot, live) = (context.snapshot()?, context.live()?);
-    let (s, l) = tokio::try_join!(
-        Session::open(&snapshot, Access::Reading, "schema"),
-        Session::open(&live, Access::Reading, "schema")
-    )?;
+    let (s, l) = tokio::join!(
+        context.open(&snapshot, Access::Reading, "schema"),
+        context.open(&live, Access::Reading, "schema")
+    );
+    let (s, l) = (
+        s.map_err(|e| e.about("snapshot"))?,
+        l.map_err(|e| e.about("live"))?,
+    );
     if crate::pg::same_database(&s, &l).await? {
         return Err(Failure::refused(format!(
             "--snapshot and --live reach the same database ({})",

@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
-use crate::cli::error::Failure;
 use crate::event::Event;
 
 use super::build;
@@ -28,13 +27,8 @@ struct State {
 }
 
 impl Recorder {
-    pub(super) fn new(context: &Context, target: &str) -> Result<Self, Failure> {
-        let directory = context.case.join("runs");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)
-            .map_err(|e| Failure::usage(format!("cannot create {}: {e}", directory.display())))?;
+    /// Of a run on `target`; nothing is written before the run begins.
+    pub(super) fn new(context: &Context, target: &str) -> Self {
         let header = json!({
             "schema_version": 1,
             "user": build::os_user(),
@@ -43,11 +37,11 @@ impl Recorder {
             "target": target,
             "tool": build::tool(),
         });
-        Ok(Self {
-            directory,
+        Self {
+            directory: context.case.join("runs"),
             header,
             state: Mutex::default(),
-        })
+        }
     }
 
     /// Records one event.
@@ -56,21 +50,30 @@ impl Recorder {
             return;
         };
         if let Event::RunStarted { run, .. } = event {
-            let path = self.directory.join(format!("{run}.jsonl"));
-            match OpenOptions::new()
-                .create(true)
-                .append(true)
-                .mode(0o600)
-                .open(&path)
-            {
+            match self.open(run) {
                 Ok(file) => state.file = Some(file),
-                Err(e) => state.failed = Some(format!("{}: {e}", path.display())),
+                Err(e) => state.failed = Some(e),
             }
             self.write(&mut state, self.header.clone());
         }
         if let Ok(line) = serde_json::to_value(event) {
             self.write(&mut state, line);
         }
+    }
+
+    fn open(&self, run: &str) -> Result<File, String> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)
+            .map_err(|e| format!("{}: {e}", self.directory.display()))?;
+        let path = self.directory.join(format!("{run}.jsonl"));
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| format!("{}: {e}", path.display()))
     }
 
     fn write(&self, state: &mut State, mut line: Value) {
@@ -83,14 +86,8 @@ impl Recorder {
         }
     }
 
-    /// Says whether something could not be written: the run itself is not stopped for it, the journal has it all.
-    pub(super) fn finish(&self) -> Result<(), Failure> {
-        match self.state.lock().ok().and_then(|s| s.failed.clone()) {
-            None => Ok(()),
-            Some(e) => Err(Failure::usage(format!(
-                "the run is complete, but its record could not be written: {e}"
-            ))
-            .hint("what it did is in the journal, schema reinstate of the live database")),
-        }
+    /// What could not be written, if anything: the run itself is not stopped for it, the journal has it all.
+    pub(super) fn failed(&self) -> Option<String> {
+        self.state.lock().ok().and_then(|s| s.failed.clone())
     }
 }

@@ -5,18 +5,21 @@ use serde_json::json;
 use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, grouped};
+use crate::cli::output::{Outcome, counted, grouped};
 use crate::event::Event;
-use crate::pg::{Access, Session};
+use crate::pg::Access;
 use crate::verify::{Verified, verify};
 
 use super::build;
 use super::restore::open_bundle;
 
+/// Absent rows named on the terminal; the certificate has up to a hundred.
+const LISTED: usize = 10;
+
 pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, Failure> {
     let conninfo = context.live()?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
-    let session = Session::open(&conninfo, Access::Reading, "verify").await?;
+    let session = context.open(&conninfo, Access::Reading, "verify").await?;
     let sink = |event: Event| context.ui.event(&event);
     let verified = verify(&session, &bundle, &sink).await?;
     let total = verified.total();
@@ -58,6 +61,19 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
         .ui
         .status(&format!("the certificate is in {}", path.display()));
     let lost = total.missing + total.quarantined;
+    if total.missing > 0 {
+        context.ui.status(&format!(
+            "{} missing. Next: {}",
+            counted(total.missing, "row"),
+            context.next_on("restore", &bundle.dir)
+        ));
+    }
+    if total.quarantined > 0 {
+        context.ui.status(&format!(
+            "{} left out by the last run; the reasons are in quarantine.jsonl",
+            counted(total.quarantined, "row")
+        ));
+    }
     let since = total.changed_since + total.gone_since;
     Ok(if lost > 0 || (args.strict && since > 0) {
         Code::Found
@@ -70,12 +86,18 @@ fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crat
     context.ui.data(&outcome.text());
     let total = verified.total();
     context.ui.data(&format!(
-        "{} of {} rows of the bundle are in live as they were in the backup",
+        "{} of {} of the bundle are in live as in the backup",
         grouped(total.identical),
-        grouped(bundle.manifest.totals.rows)
+        counted(bundle.manifest.totals.rows, "row")
     ));
-    for key in verified.absent.iter().take(10) {
+    for key in verified.absent.iter().take(LISTED) {
         context.ui.data(&format!("absent: {key}"));
+    }
+    let absent = total.missing + total.quarantined;
+    if let Some(more) = absent.checked_sub(LISTED as u64).filter(|n| *n > 0) {
+        context
+            .ui
+            .data(&format!("absent: {} more", counted(more, "row")));
     }
     for line in unknowable(bundle) {
         context.ui.data(&format!("cannot be known: {line}"));

@@ -1,0 +1,151 @@
+//! Carries a restore out, listens for Ctrl-C meanwhile, and says how it went.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+use crate::cli::args::{self, Format};
+use crate::cli::commands::recorder::Recorder;
+use crate::cli::commands::{build, stop_asked};
+use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
+use crate::cli::output::{Outcome, counted};
+use crate::event::Event;
+use crate::ident::RunId;
+use crate::journal::{NewRun, RunState};
+use crate::pg::Conninfo;
+use crate::restore::{Execution, Interrupt, Settings, execute};
+
+use super::files;
+
+pub(super) async fn carry_out(
+    context: &Context,
+    args: &args::Restore,
+    conninfo: &Conninfo,
+    bundle: &Bundle,
+    settings: &Settings,
+) -> Result<Code, Failure> {
+    let salt = std::process::id() as u16 ^ context.clock.now().subsec_nanosecond() as u16;
+    let run = RunId::new(context.clock.now(), salt);
+    let tool = build::tool();
+    let new = NewRun {
+        run,
+        kind: "restore".into(),
+        bundle: bundle.id.clone(),
+        tool: serde_json::to_string(&tool).unwrap_or_default(),
+        settings: json!(settings),
+        unrehearsed: args.unrehearsed.clone(),
+        os_user: build::os_user(),
+        host: build::host(),
+        command: build::command_line(),
+    };
+    let interrupt = Arc::new(Interrupt::default());
+    listen_for_signals(context, interrupt.clone());
+    let target = conninfo.target();
+    let recorder = Recorder::new(context, &target.to_string());
+    let sink = |event: Event| {
+        recorder.record(&event);
+        if let Event::RunStarted { run, .. } = &event {
+            context.ui.status(&format!(
+                "run {run}: restoring bundle {} into {target}",
+                &bundle.id[..8]
+            ));
+        }
+        context.ui.event(&event);
+    };
+    let execution = execute(conninfo, bundle, settings, new, &interrupt, &sink).await?;
+    report(context, bundle, &execution)?;
+    leave_files(context, conninfo, bundle, &execution, &recorder).await?;
+    Ok(match execution.state {
+        RunState::Interrupted if args.max_units.is_none() => Code::Interrupted,
+        RunState::Interrupted | RunState::Partly | RunState::Running => Code::Partly,
+        RunState::Done => Code::Done,
+    })
+}
+
+/// The first Ctrl-C or SIGTERM stops after the batch at hand, the second at once.
+fn listen_for_signals(context: &Context, interrupt: Arc<Interrupt>) {
+    let ui = context.ui.clone();
+    tokio::spawn(async move {
+        stop_asked().await;
+        ui.status("stopping after the batch at hand; once more stops at once");
+        interrupt.ask();
+        stop_asked().await;
+        let failure = Failure::interrupted(
+            "stopped at once: the server takes back the batch at hand, what was committed stays",
+        )
+        .hint("running the same command again goes on");
+        ui.failure(&failure);
+        std::process::exit(failure.code.number().into());
+    });
+}
+
+/// Writes the files of the case. The database is as the run left it, whatever becomes of them.
+async fn leave_files(
+    context: &Context,
+    conninfo: &Conninfo,
+    bundle: &Bundle,
+    execution: &Execution,
+    recorder: &Recorder,
+) -> Result<(), Failure> {
+    let written = files::restored(context, conninfo, bundle).await;
+    let written = written.and_then(|()| files::quarantined(context, execution));
+    let failed = match (written, recorder.failed()) {
+        (Err(failure), _) => failure.message,
+        (Ok(()), Some(cause)) => format!("its record could not be written: {cause}"),
+        (Ok(()), None) => return Ok(()),
+    };
+    Err(Failure::usage(format!(
+        "run {} is {} in the database, but {failed}",
+        execution.run, execution.state
+    ))
+    .with_code(Code::Partly)
+    .hint("mend that and run the same command again: no row is inserted twice, and the files are written"))
+}
+
+fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(), Failure> {
+    let total = execution.tally.total();
+    if total.sum() != bundle.manifest.totals.rows {
+        return Err(Failure::bug(format!(
+            "the states of run {} add up to {} rows, but the bundle has {}: please report this",
+            execution.run,
+            total.sum(),
+            bundle.manifest.totals.rows
+        )));
+    }
+    let outcome = Outcome {
+        command: "restore",
+        run: Some(execution.run.clone()),
+        totals: total.named(),
+        tables: execution
+            .tally
+            .0
+            .iter()
+            .map(|(t, s)| (t.clone(), s.named()))
+            .collect(),
+        beside: vec![
+            ("relinked", json!(0)),
+            ("state", json!(execution.state)),
+            ("bundle", json!(bundle.id)),
+        ],
+    };
+    match context.format {
+        Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
+        Format::Text => context.ui.data(&outcome.text()),
+    }
+    let verify = context.next_on("verify", &bundle.dir);
+    let said = match execution.state {
+        RunState::Done => format!("is done. Next: {verify}"),
+        RunState::Partly => format!(
+            "is done but for {}, left out for the reasons in quarantine.jsonl. Next: {verify}",
+            counted(execution.quarantined.len() as u64, "unit")
+        ),
+        _ => format!(
+            "was stopped with {} pending; running the same command again goes on",
+            counted(total.pending, "row")
+        ),
+    };
+    context.ui.status(&format!("run {} {said}", execution.run));
+    Ok(())
+}

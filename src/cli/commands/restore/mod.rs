@@ -1,0 +1,135 @@
+//! `restore`: prints the plan; with `--execute`, carries it out.
+
+mod carry_out;
+mod files;
+mod show_plan;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::bundle::Bundle;
+use crate::cli::args::{self, ConflictArg};
+use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
+use crate::pg::Access;
+use crate::restore::{RestoreError, Settings, plan};
+
+pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, Failure> {
+    refuse_unsupported(context, &args)?;
+    let settings = settings(context, &args)?;
+    let conninfo = context.live()?;
+    let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
+    if args.execute && args.unrehearsed.is_none() {
+        return Err(Failure::refused("this bundle was not rehearsed, and this version cannot rehearse; nothing was changed")
+            .hint("give the reason for going ahead with --unrehearsed REASON; it is recorded in the journal"));
+    }
+    let session = context.open(&conninfo, Access::Reading, "plan").await?;
+    if !args.execute {
+        let plan = plan(&session, &bundle, &settings).await?;
+        return show_plan::show(context, session.target(), &bundle, &plan, &settings);
+    }
+    if let Some(asked) = args.plan.clone() {
+        let fresh = plan(&session, &bundle, &settings).await?.id;
+        if fresh != asked {
+            return Err(RestoreError::PlanChanged { asked, fresh }.into());
+        }
+    }
+    drop(session);
+    carry_out::carry_out(context, &args, &conninfo, &bundle, &settings).await
+}
+
+/// Opens a bundle; reading every file once can take a while.
+pub(super) async fn open_bundle(path: &Path) -> Result<Bundle, Failure> {
+    if !path.exists() {
+        return Err(
+            Failure::usage(format!("there is no bundle at {}", path.display()))
+                .hint("reinstate extract makes one; another place is named after the verb"),
+        );
+    }
+    let owned: PathBuf = path.to_path_buf();
+    let opened = tokio::task::spawn_blocking(move || Bundle::open(&owned)).await;
+    Ok(opened.map_err(|e| Failure::bug(e.to_string()))??)
+}
+
+/// What a later version does with what is in the way: passing over the wish would be worse than refusing.
+fn refuse_unsupported(context: &Context, args: &args::Restore) -> Result<(), Failure> {
+    let configured = match context.config.on_conflict.as_deref() {
+        None | Some("quarantine") => ConflictArg::Quarantine,
+        Some("remap") => ConflictArg::Remap,
+        Some("skip") => ConflictArg::Skip,
+        Some(other) => {
+            return Err(Failure::usage(format!(
+                "restore.on_conflict: `{other}` is no way to treat conflicts"
+            ))
+            .hint("quarantine, remap or skip; this version knows quarantine"));
+        }
+    };
+    let unsupported = if args.on_conflict.unwrap_or(configured) != ConflictArg::Quarantine {
+        "--on-conflict remap and skip are"
+    } else if args.triggers.is_some() {
+        "--triggers is"
+    } else if args
+        .relinks
+        .as_ref()
+        .is_some_and(|r| *r != args::RelinksArg::None)
+    {
+        "--relinks proven and all are"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::refused(format!(
+        "{unsupported} not supported by this version; nothing was changed"
+    ))
+    .hint("leave it out: units that something is in the way of are then left out and listed"))
+}
+
+fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure> {
+    let time = |name: &str, text: Option<&String>, default: Duration| match text {
+        None => Ok(default),
+        Some(text) => duration(text).ok_or_else(|| {
+            Failure::usage(format!(
+                "{name}: `{text}` is not a time; write it like 50ms or 5s"
+            ))
+        }),
+    };
+    let defaults = Settings::default();
+    Ok(Settings {
+        target_batch: time(
+            "target_batch",
+            context.config.target_batch.as_ref(),
+            defaults.target_batch,
+        )?,
+        max_unit_time: time(
+            "--max-unit-time",
+            args.max_unit_time.as_ref(),
+            defaults.max_unit_time,
+        )?,
+        max_units: args.max_units,
+    })
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..digits].parse().ok().filter(|n| *n > 0)?;
+    match text[digits..].trim() {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "min" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(duration("50ms"), Some(Duration::from_millis(50)));
+        assert_eq!(duration("2 s"), Some(Duration::from_secs(2)));
+        assert_eq!(duration("1min"), Some(Duration::from_secs(60)));
+        for wrong in ["", "5", "0s", "-1s", "5h"] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Prints a plan, and writes `plan.json`.
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+use crate::cli::args::Format;
+use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
+use crate::cli::output::{Outcome, columns, counted, grouped, without};
+use crate::pg::Target;
+use crate::restore::{Plan, Settings, States, TablePlan};
+
+/// Units listed on the terminal; all of them are in `plan.json`.
+const LISTED: usize = 10;
+
+pub(super) fn show(
+    context: &Context,
+    target: &Target,
+    bundle: &Bundle,
+    plan: &Plan,
+    settings: &Settings,
+) -> Result<Code, Failure> {
+    let document = format!("{:#}", outcome(target, bundle, plan).json());
+    context.write("plan.json", document.as_bytes())?;
+    match context.format {
+        Format::Json => context.ui.data(&document),
+        Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
+    }
+    context.ui.status(&match plan.tally.total().inserted {
+        0 => format!(
+            "nothing was changed, and nothing is to be inserted. Next: {}",
+            context.next_on("verify", &bundle.dir)
+        ),
+        _ => format!(
+            "nothing was changed. To carry it out: {} --execute --plan {} --unrehearsed REASON",
+            context.next_on("restore", &bundle.dir),
+            plan.id
+        ),
+    });
+    Ok(Code::Done)
+}
+
+fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
+    let left_out: Vec<Value> = plan
+        .left_out
+        .iter()
+        .map(|(unit, root, reason, sqlstate)| {
+            json!({"unit": unit, "root": root, "reason": reason, "sqlstate": sqlstate})
+        })
+        .collect();
+    Outcome {
+        command: "restore",
+        run: None,
+        totals: plan.tally.total().named(),
+        tables: plan
+            .tally
+            .0
+            .iter()
+            .map(|(t, s)| (t.clone(), s.named()))
+            .collect(),
+        beside: vec![
+            ("relinked", json!(0)),
+            ("plan", json!(true)),
+            ("plan_id", json!(plan.id)),
+            ("live", json!(target.to_string())),
+            ("bundle", json!(bundle.id)),
+            ("batches", json!(plan.batches)),
+            ("resumes", json!(plan.resumes)),
+            ("checks", json!(plan.tables)),
+            ("left_out", Value::Array(left_out)),
+        ],
+    }
+}
+
+fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> String {
+    let mut text = vec![
+        format!("plan {} for {target}", plan.id),
+        format!(
+            "bundle {}: {} in {}",
+            &bundle.id[..8],
+            counted(bundle.manifest.totals.rows, "row"),
+            counted(bundle.manifest.totals.units, "unit")
+        ),
+        String::new(),
+        table(plan),
+        String::new(),
+    ];
+    if let Some(run) = &plan.resumes {
+        text.push(format!("goes on with run {run}, which was stopped"));
+    }
+    for (table, entry) in &plan.tables {
+        if !entry.dropped_columns.is_empty() {
+            text.push(format!(
+                "{table}: live no longer has {}; not restored",
+                entry.dropped_columns.join(", ")
+            ));
+        }
+    }
+    for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
+        let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
+        text.push(format!(
+            "unit {unit} ({root}) would be left out{}: {}",
+            code.unwrap_or_default(),
+            without(root, reason)
+        ));
+    }
+    if plan.left_out.len() > LISTED {
+        text.push(format!(
+            "… and {} more; all are in plan.json",
+            counted((plan.left_out.len() - LISTED) as u64, "unit")
+        ));
+    }
+    text.push(match plan.tally.total().inserted {
+        0 => "nothing to insert".to_owned(),
+        n => format!(
+            "{} in about {}, each one transaction of about {} ms",
+            counted(n, "row"),
+            counted(plan.batches, "batch"),
+            settings.target_batch.as_millis()
+        ),
+    });
+    text.join("\n")
+}
+
+/// Per table: what would be inserted, what is there, what is in the way. What occurs nowhere has no column.
+fn table(plan: &Plan) -> String {
+    type Cell = fn(&States, &TablePlan) -> u64;
+    let cells: [(&str, Cell); 6] = [
+        ("to insert", |s, _| s.inserted),
+        ("already present", |s, _| s.already_present),
+        ("gone since", |s, _| s.gone_since),
+        ("left out", |s, _| s.quarantined),
+        ("conflicts", |_, t| t.conflicts),
+        ("parents missing", |_, t| t.missing_parents),
+    ];
+    let counted: Vec<(String, [u64; 6])> = plan
+        .tables
+        .iter()
+        .map(|(name, entry)| {
+            let states = plan.tally.0.get(name).copied().unwrap_or_default();
+            (
+                name.to_string(),
+                cells.map(|(_, cell)| cell(&states, entry)),
+            )
+        })
+        .collect();
+    let mut total = [0; 6];
+    for (_, counts) in &counted {
+        for (sum, n) in total.iter_mut().zip(counts) {
+            *sum += n;
+        }
+    }
+    let shown: Vec<usize> = (0..6).filter(|i| *i == 0 || total[*i] > 0).collect();
+    let line = |name: &str, counts: &[u64; 6]| {
+        let mut line = vec![name.to_owned()];
+        line.extend(shown.iter().map(|i| grouped(counts[*i])));
+        line
+    };
+    let mut rows: Vec<Vec<String>> = counted.iter().map(|(n, c)| line(n, c)).collect();
+    rows.push(line("total", &total));
+    let mut head = vec!["table".to_owned()];
+    head.extend(shown.iter().map(|i| cells[*i].0.to_owned()));
+    columns(&head, &rows)
+}

@@ -1,0 +1,150 @@
+//! Which tables a command looks at: patterns that match nothing, and tables that cannot be read, are refused by name.
+
+use crate::catalog::{Comparable, Drift, TablePatterns};
+use crate::cli::args;
+use crate::cli::error::Failure;
+use crate::ident::{TableName, quote_ident};
+
+use super::Both;
+
+/// Tables of either side, by name.
+pub(super) type Pairs = [(TableName, Result<Box<Comparable>, Drift>)];
+
+/// Tables named in one hint.
+const NAMED: usize = 3;
+
+/// The patterns of the three options.
+pub(super) fn patterns(tables: &args::Tables) -> Result<TablePatterns, Failure> {
+    TablePatterns::parse(&tables.schema, &tables.table, &tables.exclude_table)
+        .map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// Every pattern must match something: a misspelt one would leave a table out, or in, without a word.
+pub(super) fn check_patterns(tables: &args::Tables, pairs: &Pairs) -> Result<(), Failure> {
+    let options: [(&str, &[String]); 3] = [
+        ("--schema", &tables.schema),
+        ("--table", &tables.table),
+        ("--exclude-table", &tables.exclude_table),
+    ];
+    for (option, texts) in options {
+        for text in texts {
+            let one = std::slice::from_ref(text);
+            let alone = match option {
+                "--schema" => TablePatterns::parse(one, &[], &[]),
+                _ => TablePatterns::parse(&[], one, &[]),
+            }
+            .map_err(|e| Failure::usage(format!("{option}: {e}")))?;
+            if !pairs.iter().any(|(name, _)| alone.chooses(name)) {
+                return Err(Failure::usage(format!(
+                    "{option} {text}: neither the snapshot nor live has such a table"
+                ))
+                .hint(nearest(text, pairs)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The table whose name comes closest.
+fn nearest(text: &str, pairs: &Pairs) -> String {
+    let likeness = |name: &TableName| {
+        strsim::jaro_winkler(&name.name, text).max(strsim::jaro_winkler(&name.to_string(), text))
+    };
+    let best = pairs
+        .iter()
+        .map(|(name, _)| (likeness(name), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match best {
+        Some((likeness, name)) if likeness > 0.75 => format!("did you mean {name}?"),
+        _ => "patterns are written as pg_dump takes them: table, schema.table, * and ?".to_owned(),
+    }
+}
+
+/// Two databases that have nothing to do with each other, or nothing in them.
+pub(super) fn refuse_strangers(both: &Both, pairs: &Pairs) -> Result<(), Failure> {
+    let hint = "is one of them the wrong database, or still empty?";
+    let (snapshot, live) = (both.snapshot_session.target(), both.live_session.target());
+    if pairs.is_empty() {
+        return Err(Failure::usage(format!(
+            "neither snapshot ({snapshot}) nor live ({live}) has any table"
+        ))
+        .hint(hint));
+    }
+    let one_side = |d: &Drift| matches!(d, Drift::OnlyInLive | Drift::OnlyInSnapshot);
+    if pairs
+        .iter()
+        .all(|(_, pair)| pair.as_ref().is_err_and(one_side))
+    {
+        return Err(Failure::usage(format!(
+            "snapshot ({snapshot}) and live ({live}) have no table in common"
+        ))
+        .hint(hint));
+    }
+    Ok(())
+}
+
+/// A table that cannot be read could hide any number of losses.
+pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs) -> Result<(), Failure> {
+    let unreadable: Vec<(&TableName, &str)> = pairs
+        .iter()
+        .filter_map(|(name, pair)| match pair {
+            Err(Drift::Skipped(reason)) if reason.contains("grant SELECT") => {
+                Some((name, reason.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    let mut messages = Vec::new();
+    let mut grants = Vec::new();
+    for (side, session) in [
+        ("snapshot", &both.snapshot_session),
+        ("live", &both.live_session),
+    ] {
+        let names: Vec<&TableName> = unreadable
+            .iter()
+            .filter(|(_, reason)| reason.contains(side))
+            .map(|(name, _)| *name)
+            .collect();
+        if names.is_empty() {
+            continue;
+        }
+        let role = &session.target().role;
+        messages.push(format!(
+            "{side}: role {role} may not read {}",
+            listed(&names)
+        ));
+        grants.push(grant(&names, role));
+    }
+    Err(Failure::usage(messages.join("; ")).hint(format!(
+        "{}; or leave tables out with --exclude-table (docs/RIGHTS.md)",
+        grants.join("; ")
+    )))
+}
+
+fn listed(names: &[&TableName]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMED).map(ToString::to_string).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more tables", shown.join(", ")),
+    }
+}
+
+/// The statements that let a role read these tables, on one side.
+fn grant(names: &[&TableName], role: &str) -> String {
+    let role = quote_ident(role);
+    if names.len() > NAMED {
+        return format!("GRANT pg_read_all_data TO {role}");
+    }
+    let mut schemas: Vec<String> = names.iter().map(|n| quote_ident(&n.schema)).collect();
+    schemas.sort();
+    schemas.dedup();
+    let tables: Vec<String> = names.iter().map(|n| n.sql()).collect();
+    format!(
+        "GRANT USAGE ON SCHEMA {} TO {role}; GRANT SELECT ON {} TO {role}",
+        schemas.join(", "),
+        tables.join(", ")
+    )
+}

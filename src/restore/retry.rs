@@ -1,0 +1,107 @@
+//! One attempt at a batch, over as many connections as it takes.
+
+use std::time::{Duration, Instant};
+
+use crate::event::Event;
+use crate::journal::{JournalError, RunLock};
+use crate::pg::{Access, PgError, Session};
+
+use super::insert::Attempt;
+use super::run::Worker;
+use super::{Batch, Conflict, RestoreError};
+
+/// Bounds of a batch, in rows.
+pub(super) const BATCH_ROWS: (usize, usize) = (20, 5_000);
+/// How often a connection is opened anew without a batch committed in between.
+const CONNECTIONS: u32 = 5;
+
+/// How an attempt ended, over however many connections.
+pub(super) enum Outcome {
+    Done,
+    InTheWay(Vec<Conflict>),
+    Refused(PgError),
+    TooSlow,
+}
+
+impl Worker<'_> {
+    /// One attempt, over a new connection where the old one is lost.
+    pub(super) async fn attempt(
+        &mut self,
+        batch: &Batch,
+        limit: Duration,
+    ) -> Result<Outcome, RestoreError> {
+        loop {
+            let number = self.prepared.history.last_batch + 1;
+            let started = Instant::now();
+            let attempt = self.inserter().attempt(number, batch, limit).await;
+            match attempt {
+                Ok(Attempt::Committed) => {
+                    self.committed(number, batch, started.elapsed());
+                    return Ok(Outcome::Done);
+                }
+                Ok(Attempt::InTheWay(conflicts)) => return Ok(Outcome::InTheWay(conflicts)),
+                Ok(Attempt::TooSlow) => return Ok(Outcome::TooSlow),
+                Ok(Attempt::DoneBefore) => {
+                    // Our own attempt had committed before its connection was lost; nobody else holds the run lock.
+                    self.committed(number, batch, started.elapsed());
+                    return Ok(Outcome::Done);
+                }
+                Err(error) if self.session.is_closed() || matches!(error, PgError::Lost { .. }) => {
+                    self.reconnect(error).await?;
+                }
+                Err(error) if error.sqlstate() == Some("57014") => return Ok(Outcome::TooSlow),
+                Err(error) => return Ok(Outcome::Refused(error)),
+            }
+        }
+    }
+
+    fn committed(&mut self, number: i64, batch: &Batch, took: Duration) {
+        self.prepared.history.last_batch = number;
+        self.prepared.history.done.extend(batch.numbers());
+        self.reconnects = 0;
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        (self.sink)(Event::BatchCommitted {
+            batch: number,
+            units: batch.units.len() as u64,
+            rows: batch.len() as u64,
+            milliseconds,
+        });
+        // Half way towards the number that would have taken the time wanted, so that one slow batch decides nothing.
+        let wanted = self.settings.target_batch.as_secs_f64() / took.as_secs_f64().max(0.001);
+        let ideal = (batch.len() as f64 * wanted) as usize;
+        self.batch_rows = usize::midpoint(self.batch_rows, ideal).clamp(BATCH_ROWS.0, BATCH_ROWS.1);
+    }
+
+    /// Opens a new connection after the old one was lost; any other error is returned as it is.
+    pub(super) async fn reconnect(&mut self, error: PgError) -> Result<(), RestoreError> {
+        let lost = self.session.is_closed() || matches!(error, PgError::Lost { .. });
+        self.reconnects += 1;
+        if !lost || self.reconnects > CONNECTIONS {
+            return Err(error.into());
+        }
+        (self.sink)(Event::BatchRetried {
+            reason: error.to_string(),
+            units: 0,
+        });
+        tokio::time::sleep(Duration::from_millis(200 << self.reconnects)).await;
+        match self.connect().await {
+            Ok(session) => self.session = session,
+            // The next attempt finds the session still closed and comes here again.
+            Err(RestoreError::Pg(_)) if self.reconnects < CONNECTIONS => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// A session that may go on where the lost one stopped.
+    async fn connect(&self) -> Result<Session, RestoreError> {
+        let session = Session::open(self.conninfo, Access::Writing, "restore").await?;
+        // The lock ends with the old session: waiting for it is waiting for the old transaction's end.
+        RunLock::take(&session, true).await.map_err(|e| match e {
+            JournalError::Pg(e) => RestoreError::Pg(e),
+            other => other.into(),
+        })?;
+        self.inserter_on(&session).stage().await?;
+        Ok(session)
+    }
+}

@@ -1,0 +1,72 @@
+//! What is printed, word by word: help, plans, outcomes. `tests/it/snapshots` holds it; `cargo insta review`, or
+//! `INSTA_UPDATE=always`, accepts a change.
+
+use super::normal::normal;
+use super::story::Story;
+use crate::support::reinstate;
+
+/// Compares with `tests/it/snapshots/<name>.snap`; never accepts anything by itself.
+macro_rules! printed {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({
+            snapshot_path => "../snapshots", prepend_module_to_snapshot => false, omit_expression => true
+        }, { insta::assert_snapshot!($name, $text) })
+    };
+}
+
+#[test]
+fn help() {
+    for verb in ["", "doctor", "diff", "extract", "restore", "verify"] {
+        let output = match verb {
+            "" => reinstate(["--help"]),
+            verb => reinstate([verb, "--help"]),
+        }
+        .ok();
+        assert_eq!(output.stderr, "");
+        let wide = output
+            .stdout
+            .lines()
+            .find(|line| line.chars().count() > 100);
+        assert_eq!(wide, None);
+        let name = format!("help {verb}");
+        printed!(name.trim().replace(' ', "_"), output.stdout);
+    }
+}
+
+#[test]
+fn one_case_from_diff_to_verify() {
+    let story = Story::begin();
+    let text = |args: &[&str], code: i32| {
+        let output = story.run(args).expect_code(code);
+        let both = format!("{}---- stderr ----\n{}", output.stdout, output.stderr);
+        normal(&both, &story)
+    };
+    let json = |args: &[&str], code: i32| {
+        let output = story.run(args).expect_code(code);
+        output.json();
+        normal(&output.stdout, &story)
+    };
+    printed!("doctor", text(&["doctor"], 0));
+    printed!("diff", text(&["diff"], 1));
+    printed!("diff_json", json(&["diff", "--format", "json"], 1));
+    printed!("extract", text(&["extract"], 0));
+    // A parent that the bundle needs and does not have.
+    story
+        .live
+        .run("update dossiers set user_id = 6 where user_id = 5; delete from users where id = 5");
+    let plan = text(&["restore"], 0);
+    let wide = plan
+        .lines()
+        .find(|line| line.starts_with("public.") && line.chars().count() > 100);
+    assert_eq!(wide, None, "too wide for a terminal");
+    printed!("plan", plan);
+    printed!("plan_json", json(&["restore", "--format", "json"], 0));
+    let execute = ["restore", "--execute", "--unrehearsed", "a test"];
+    printed!("restore", text(&execute, 4));
+    printed!("plan_again", text(&["restore"], 0));
+    printed!("verify", text(&["verify"], 1));
+    let certificate = json(&["verify", "--format", "json"], 1);
+    printed!("verify_json", certificate);
+    let quarantine = normal(&story.case.read("quarantine.jsonl"), &story);
+    printed!("quarantine_jsonl", quarantine);
+}

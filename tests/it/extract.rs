@@ -1,0 +1,217 @@
+//! `extract`: what is chosen, what is refused, and that a live database that moves is read rightly.
+
+use std::process::{Child, Stdio};
+
+use crate::restore::{Incident, Ledger};
+use crate::support::Output;
+
+const SETUP: &str = "
+create table users (id int primary key, name text);
+create table posts (id int primary key, user_id int not null references users on delete cascade, body text);
+insert into users select n, 'user ' || n from generate_series(1, 20) n;
+insert into posts select n, 1 + n % 20, 'post ' || n from generate_series(1, 60) n;
+";
+
+fn incident() -> Incident {
+    Incident::new(SETUP, "delete from users where id in (3, 4, 5)")
+}
+
+/// Ends with this code, says all of `words`, and leaves no bundle behind.
+#[track_caller]
+fn refused(incident: &Incident, args: &[&str], code: i32, words: &[&str]) {
+    let output = incident
+        .run(&[&["extract"], args].concat())
+        .expect_code(code);
+    for word in words {
+        assert!(output.stderr.contains(word), "{word} in {}", output.stderr);
+    }
+    assert_eq!(output.stdout, "");
+    let left: Vec<_> = std::fs::read_dir(incident.case.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn keys_from_a_file_choose_the_roots() {
+    let incident = incident();
+    incident.case.write("keys", "4\n 5\n17\n999\n");
+    let path = incident.case.file("keys");
+    let extracted = incident.extract(&["--root", "users", "--keys", path.to_str().unwrap()]);
+    assert_eq!((extracted.total("units"), extracted.total("rows")), (2, 8));
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 8)]);
+    assert_eq!(
+        incident.live.query_text(
+            "select string_agg(id::text, ',' order by id) from users where id between 2 and 6"
+        ),
+        "2,4,5,6"
+    );
+}
+
+#[test]
+fn keys_of_several_columns() {
+    let incident = Incident::new(
+        "create table pairs (a int, b text, primary key (a, b)); insert into pairs select n, v from generate_series(1, 3) n, (values ('x'), ('y,z'), ('\"q\"')) v (v)",
+        "delete from pairs where a < 3",
+    );
+    incident
+        .case
+        .write("keys", "1,x\n2,\"y,z\"\n1,\"\"\"q\"\"\"\n");
+    let path = incident.case.file("keys");
+    let extracted = incident.extract(&["--root", "pairs", "--keys", path.to_str().unwrap()]);
+    assert_eq!(extracted.total("rows"), 3);
+}
+
+#[test]
+fn a_bundle_is_never_overwritten() {
+    let incident = incident();
+    incident.extract(&[]);
+    let manifest = incident.case.read("bundle/manifest.json");
+    let output = incident.run(&["extract"]).expect_code(3);
+    assert!(output.stderr.contains("bundle"), "{}", output.stderr);
+    assert_eq!(incident.case.read("bundle/manifest.json"), manifest);
+    // Another place is as good.
+    let other = incident.case.file("second");
+    incident.extract(&[
+        "-o",
+        other.to_str().unwrap(),
+        "--root",
+        "users",
+        "--where",
+        "id = 3",
+    ]);
+    let output = incident.restore_with(&[other.to_str().unwrap()]).ok();
+    Ledger::of(&output).expect(&[("inserted", 4)]);
+}
+
+#[test]
+fn what_cannot_be_extracted_is_named() {
+    let incident = incident();
+    refused(
+        &incident,
+        &["--root", "nothing"],
+        2,
+        &["public.nothing", "neither"],
+    );
+    refused(
+        &incident,
+        &["--root", "users", "--where", "no_such = 1"],
+        2,
+        &["no_such"],
+    );
+    refused(
+        &incident,
+        &["--root", "users", "--where", "id = 1"],
+        2,
+        &["nothing to extract", "public.users"],
+    );
+    refused(
+        &incident,
+        &["--root", "users", "--where", "id in (3); delete from users"],
+        2,
+        &["syntax"],
+    );
+    refused(&incident, &["--where", "id = 3"], 2, &["--root"]);
+    refused(
+        &incident,
+        &["--from", "2020-01-21T16:40:00+01:00"],
+        2,
+        &["window"],
+    );
+    let snapshot = incident.live.conninfo();
+    refused(&incident, &["--snapshot", &snapshot], 3, &["same database"]);
+}
+
+#[test]
+fn nothing_was_deleted() {
+    let incident = Incident::new(SETUP, "update users set name = 'edited' where id = 3");
+    refused(&incident, &[], 2, &["nothing to extract"]);
+}
+
+#[test]
+fn a_snapshot_is_never_written_to() {
+    let incident = incident();
+    incident.snapshot.run(&format!(
+        "alter database {} set default_transaction_read_only = on",
+        incident.snapshot.name
+    ));
+    incident.run(&["diff"]).expect_code(1);
+    incident.extract(&[]);
+}
+
+/// Changes every row again and again, in all the ways that keep it: in place, moved, and deleted and inserted again in
+/// one transaction. Rows with negative keys come and go.
+const WORK: &str = "
+do $$
+declare i int;
+begin
+  for i in 1..100000 loop
+    update kept set n = n + 1 where id % 97 = i % 97;
+    update bag set n = n where a % 97 = i % 97;
+    with gone as (delete from kept where id % 89 = i % 89 returning *)
+      insert into again select * from gone;
+    insert into kept select * from again;
+    delete from again;
+    insert into kept values (-i, 0, 'new');
+    delete from kept where id = least(-i + 5, 0);
+    commit;
+  end loop;
+end $$;";
+
+fn at_work(incident: &Incident) -> Child {
+    let mut psql = incident.live.client("psql");
+    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", WORK]);
+    psql.stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn rows_that_change_all_the_time_are_never_reported_deleted() {
+    let incident = Incident::new(
+        "create table kept (id bigint primary key, n int not null, note text);
+         create table words (word text collate \"en-x-icu\" primary key, n int not null);
+         create table bag (a int, n int);
+         create table again (like kept);
+         insert into kept select n, 0, repeat('x', 200) from generate_series(1, 6000) n;
+         insert into words select 'word ' || n, 0 from generate_series(1, 6000) n;
+         insert into bag select n, 0 from generate_series(1, 6000) n",
+        "delete from kept where id between 1001 and 1010 or id in (1, 6000);
+         delete from words where n = 0 and word like 'word 77%';
+         delete from bag where a between 501 and 507",
+    );
+    let lost_words = incident
+        .snapshot
+        .count("select count(*) from words where word like 'word 77%'") as u64;
+    let application = at_work(&incident);
+    for depth in ["keys", "rows", "keys", "rows"] {
+        let found = incident
+            .run(&["diff", "--depth", depth])
+            .expect_code(1)
+            .json();
+        let deleted = |table: &str| {
+            let tables = found["tables"].as_array().unwrap();
+            let of = tables.iter().find(|t| t["table"] == table).unwrap();
+            of["deleted"].as_u64().unwrap()
+        };
+        assert_eq!(deleted("public.kept"), 12, "{found:#}");
+        assert_eq!(deleted("public.words"), lost_words, "{found:#}");
+        assert_eq!(deleted("public.bag"), 7, "{found:#}");
+    }
+    let extracted = incident.extract(&[]);
+    assert_eq!(extracted.total("rows"), 12 + lost_words + 7);
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 12 + lost_words + 7)]);
+    let busy = incident.live.count(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity
+          where datname = current_database() and query like '%for i in 1..100000 loop%' and pid <> pg_backend_pid()",
+    );
+    assert_eq!(busy, 1, "the application had stopped before the end");
+    let ended: Output = application.wait_with_output().unwrap().into();
+    assert!(
+        ended.stderr.contains("terminating connection"),
+        "{}",
+        ended.stderr
+    );
+}

@@ -1,0 +1,273 @@
+//! The harness: an incident from the state before to the second restore, every step checked.
+
+use std::collections::BTreeMap;
+
+use crate::support::{Case, Output, TestDb, copy_database, database, dump, dump_restore};
+
+use super::ledger::Ledger;
+use super::story::{Backup, Story};
+
+/// An incident: two databases, a case, and what live held at each stage.
+pub(crate) struct Incident {
+    pub(crate) snapshot: TestDb,
+    pub(crate) live: TestDb,
+    pub(crate) case: Case,
+    /// Live before the loss.
+    pub(crate) before: String,
+    /// Live after the loss: where undo must lead back to.
+    pub(crate) after_loss: String,
+}
+
+impl Incident {
+    /// Builds the state before, makes a physical snapshot of it, and loses data.
+    pub(crate) fn new(setup: &str, loss: &str) -> Self {
+        let live = database();
+        live.run(setup);
+        let snapshot = copy_database(&live);
+        Self::lost(snapshot, live, loss)
+    }
+
+    /// The incident that a story tells.
+    fn told(story: &Story) -> Self {
+        let live = database();
+        live.run(&story.file("schema.sql"));
+        live.run(&story.file("data.sql"));
+        let snapshot = match story.backup {
+            Backup::Physical => copy_database(&live),
+            Backup::Dumped => dump_restore(&live),
+        };
+        if let Some(sql) = story.optional("snapshot.sql") {
+            snapshot.run(&sql);
+        }
+        if let Some(sql) = story.optional("live.sql") {
+            live.run(&sql);
+        }
+        let incident = Self::lost(snapshot, live, &story.file("loss.sql"));
+        if let Some(text) = story.optional("reinstate.toml") {
+            incident.case.write("reinstate.toml", &text);
+        }
+        incident
+    }
+
+    fn lost(snapshot: TestDb, live: TestDb, loss: &str) -> Self {
+        let before = dump(&live);
+        live.run(loss);
+        let after_loss = dump(&live);
+        assert_ne!(before, after_loss, "nothing was lost");
+        Self {
+            snapshot,
+            live,
+            case: Case::new(),
+            before,
+            after_loss,
+        }
+    }
+
+    /// A command with both connection strings and JSON output.
+    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = self.case.command(args);
+        command
+            .env("REINSTATE_LIVE", self.live.conninfo())
+            .env("REINSTATE_SNAPSHOT", self.snapshot.conninfo())
+            .args(["--format", "json"]);
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.command(args)
+            .output()
+            .expect("reinstate starts")
+            .into()
+    }
+
+    /// `extract` with further arguments.
+    #[track_caller]
+    pub(crate) fn extract(&self, args: &[&str]) -> Ledger {
+        Ledger::of(&self.run(&[&["extract"], args].concat()).ok())
+    }
+
+    /// `restore`: the plan. Nothing may change, and no journal may appear. `rows` is what live holds.
+    #[track_caller]
+    pub(crate) fn plan_over(&self, rows: &str) -> Ledger {
+        let journal = journal_of(&self.live);
+        let plan = Ledger::of(&self.run(&["restore"]).ok());
+        assert_eq!(plan.get("plan"), true);
+        assert!(plan.get("run").is_null());
+        assert_eq!(dump(&self.live), rows, "a plan changed rows");
+        assert_eq!(journal_of(&self.live), journal, "a plan wrote a journal");
+        plan
+    }
+
+    /// The plan, over whatever live holds now.
+    #[track_caller]
+    pub(crate) fn plan(&self) -> Ledger {
+        self.plan_over(&dump(&self.live))
+    }
+
+    /// `restore --execute`, not yet started.
+    pub(crate) fn restore_command(&self, args: &[&str]) -> std::process::Command {
+        self.command(&[&["restore", "--execute", "--unrehearsed", "a test"], args].concat())
+    }
+
+    /// `restore --execute` with further arguments.
+    pub(crate) fn restore_with(&self, args: &[&str]) -> Output {
+        self.restore_command(args)
+            .output()
+            .expect("reinstate starts")
+            .into()
+    }
+
+    /// `restore --execute`, undisturbed.
+    pub(crate) fn restore(&self) -> Output {
+        self.restore_with(&[])
+    }
+
+    /// `verify` with further arguments.
+    pub(crate) fn verify(&self, args: &[&str]) -> Output {
+        self.run(&[&["verify"], args].concat())
+    }
+
+    /// `quarantine.jsonl`, a value a line.
+    pub(crate) fn quarantine(&self) -> Vec<serde_json::Value> {
+        let text = self.case.read("quarantine.jsonl");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .collect()
+    }
+}
+
+/// What the journal holds, as text; nothing where there is none.
+pub(crate) fn journal_of(db: &TestDb) -> String {
+    let there = db.query_text("select count(*) from pg_namespace where nspname = 'reinstate'");
+    if there == "0" {
+        return String::new();
+    }
+    db.query_text(
+        "select run, kind, state, started, ended from reinstate.run order by 1;
+         select b.*, r.* from reinstate.batch b left join reinstate.batch_rows r using (run, batch) order by 1, 2, 5;
+         select * from reinstate.quarantined order by 1, 2",
+    )
+}
+
+/// How a plan is carried out: to its end, whatever happens on the way.
+pub(super) type Deed<'a> = &'a (dyn Fn(&Incident) -> Output + Sync);
+
+/// Plays a story from beginning to end.
+pub(super) fn play(story: &Story, deed: Deed<'_>) {
+    let incident = Incident::told(story);
+    compare_sides(story, &incident);
+    let args = story.optional("args").unwrap_or_default();
+    let extracted = incident.extract(&args.lines().collect::<Vec<_>>());
+    assert_eq!(extracted.by_table("rows"), story.rows, "rows in the bundle");
+    assert_eq!(extracted.total("units"), story.units, "units");
+
+    let (total, out) = (story.total(), story.quarantined);
+    let plan = incident.plan_over(&incident.after_loss);
+    plan.expect(&[("inserted", total - out), ("quarantined", out)]);
+    assert_eq!(journal_of(&incident.live), "", "a plan made a journal");
+
+    let expected_code = if out > 0 { 4 } else { 0 };
+    let done = deed(&incident).expect_code(expected_code);
+    Ledger::of(&done).expect(&[("inserted", total - out), ("quarantined", out)]);
+    let after = dump(&incident.live);
+    compare_with_before(story, &incident.before, &after);
+    journalled(story, &incident, &done);
+
+    let code = if out > 0 { 1 } else { 0 };
+    let verified = Ledger::of(&incident.verify(&["--strict"]).expect_code(code));
+    verified.expect(&[("identical", total - out), ("quarantined", out)]);
+
+    // Undo joins here: back to `incident.after_loss`, then the deed once more.
+
+    let again = Ledger::of(&incident.restore().expect_code(expected_code));
+    again.expect(&[("already_present", total - out), ("quarantined", out)]);
+    // The last plan looks at live as well: neither it nor the second restore changed a row.
+    let plan = incident.plan_over(&after);
+    plan.expect(&[("already_present", total - out), ("quarantined", out)]);
+}
+
+/// `diff` sees what was lost, and what else differs.
+fn compare_sides(story: &Story, incident: &Incident) {
+    let found = incident.run(&["diff"]).expect_code(1).json();
+    let totals = &found["totals"];
+    let deleted = story.total() + story.left;
+    let expected = [
+        ("deleted", deleted),
+        ("changed", story.edited),
+        ("inserted", story.born),
+    ];
+    for (change, rows) in expected {
+        assert_eq!(totals[change], rows, "{change}: {found:#}");
+        let word = format!("\"change\":\"{change}\"");
+        let lines = incident.case.read("diff.jsonl");
+        let lines = lines.lines().filter(|l| l.contains(&word)).count() as u64;
+        assert_eq!(lines, rows, "{change} in diff.jsonl");
+    }
+    // The dump, which knows nothing of keys, agrees on how much is gone.
+    let (gone, _) = difference(&incident.before, &incident.after_loss);
+    if story.edited == 0 && story.gone.is_empty() {
+        assert_eq!(gone.len() as u64, deleted, "{gone:#?}");
+    }
+}
+
+/// The end is the state before, but for what the story allows.
+#[track_caller]
+fn compare_with_before(story: &Story, before: &str, after: &str) {
+    let (gone, new) = difference(before, after);
+    assert_eq!(gone, story.gone, "rows that did not come back as they were");
+    assert_eq!(new, story.new, "rows that were not there before");
+}
+
+/// The journal holds what undo will need: a key and an `xmin` for each row that came back, and the unit it came with.
+fn journalled(story: &Story, incident: &Incident, done: &Output) {
+    let run = done.json()["run"].as_str().unwrap().to_owned();
+    let sql = format!(
+        "select count(*) filter (where inserted <> cardinality(keys) or inserted <> cardinality(xmins)
+                                    or inserted <> cardinality(units))
+           from reinstate.batch_rows where run = '{run}'"
+    );
+    let partitioned_bag = "select count(*) from pg_class c where relkind = 'p' and not exists (
+        select from pg_index where indrelid = c.oid and indisprimary)";
+    if incident.live.count(partitioned_bag) == 0 {
+        assert_eq!(
+            incident.live.count(&sql),
+            0,
+            "keys, xmins and units of each row"
+        );
+    }
+    let csv = incident.case.read("restored.csv");
+    let rows = csv::Reader::from_reader(csv.as_bytes()).records().count() as u64;
+    if incident.live.count(partitioned_bag) == 0 {
+        assert_eq!(rows, story.total() - story.quarantined, "restored.csv");
+    }
+}
+
+/// Lines of `a` that `b` lacks and the other way round, by multiplicity.
+pub(crate) fn difference(a: &str, b: &str) -> (Vec<String>, Vec<String>) {
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    for line in a.lines() {
+        *counts.entry(line).or_default() += 1;
+    }
+    for line in b.lines() {
+        *counts.entry(line).or_default() -= 1;
+    }
+    let (mut gone, mut new) = (Vec::new(), Vec::new());
+    for (line, count) in counts {
+        let side = if count > 0 { &mut gone } else { &mut new };
+        side.extend(std::iter::repeat_n(
+            line.to_owned(),
+            count.unsigned_abs() as usize,
+        ));
+    }
+    (gone, new)
+}
+
+#[test]
+fn differences_count_equal_lines() {
+    let (gone, new) = difference("a\na\nb", "a\nc");
+    assert_eq!(
+        (gone, new),
+        (vec!["a".into(), "b".into()], vec!["c".into()])
+    );
+}

@@ -1,0 +1,68 @@
+//! People go on working with what came back: it is theirs again.
+
+use super::library::{LOST, incident};
+use super::{Incident, Ledger};
+use crate::support::dump;
+
+fn restored() -> Incident {
+    let incident = incident();
+    incident.restore().ok();
+    incident
+}
+
+#[test]
+fn what_people_edited_or_deleted_is_left_as_it_is() {
+    let incident = restored();
+    incident.live.run(
+        "update books set note = 'edited', owner_id = 4 where id = 3;
+         update chapters set title = title where id = 4;
+         delete from chapters where id = 22;
+         delete from books where id = 5",
+    );
+    let now = dump(&incident.live);
+    // Book 5 with its two chapters, and chapter 22.
+    incident
+        .plan_over(&now)
+        .expect(&[("already_present", LOST - 4), ("gone_since", 4)]);
+    let again = Ledger::of(&incident.restore().ok());
+    again.expect(&[("already_present", LOST - 4), ("gone_since", 4)]);
+    assert_eq!(dump(&incident.live), now);
+    let expected = [
+        ("identical", LOST - 5),
+        ("changed_since", 1),
+        ("gone_since", 4),
+    ];
+    Ledger::of(&incident.verify(&[]).ok()).expect(&expected);
+    Ledger::of(&incident.verify(&["--strict"]).expect_code(1)).expect(&expected);
+}
+
+#[test]
+fn a_bag_of_rows_is_not_filled_up_again() {
+    let incident = Incident::new(
+        "create table bag (a int, b text);
+         insert into bag select n % 3, 'row' from generate_series(1, 30) n",
+        "delete from bag where a = 1",
+    );
+    incident.extract(&[]);
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 10)]);
+    assert_eq!(dump(&incident.live), incident.before);
+    incident
+        .live
+        .run("delete from bag where ctid in (select ctid from bag where a = 1 limit 4)");
+    let now = dump(&incident.live);
+    incident.restore().ok();
+    assert_eq!(dump(&incident.live), now);
+    Ledger::of(&incident.verify(&[]).ok()).expect(&[("identical", 6), ("gone_since", 4)]);
+}
+
+#[test]
+fn before_a_restore_everything_is_missing() {
+    let incident = incident();
+    let verified = Ledger::of(&incident.verify(&[]).expect_code(1));
+    verified.expect(&[("missing", LOST)]);
+    assert_eq!(
+        verified.get("absent").as_array().unwrap().len() as u64,
+        LOST
+    );
+    assert_eq!(super::journal_of(&incident.live), "");
+}

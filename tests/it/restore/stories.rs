@@ -1,0 +1,64 @@
+//! Plays every story under `fixtures/`. One at a time by name: `REINSTATE_STORY=cascade cargo test --test it stories`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use super::harness::{Deed, Incident, play};
+use super::story::Story;
+
+/// Stories played at the same time.
+const PLAYERS: usize = 3;
+
+#[test]
+fn every_story_ends_as_it_began() {
+    play_all(&Incident::restore);
+}
+
+/// Plays them, and names those that fail.
+fn play_all(deed: Deed<'_>) {
+    let stories = Mutex::new(directories());
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..PLAYERS {
+            scope.spawn(|| {
+                while let Some(directory) = stories.lock().unwrap().pop() {
+                    let name = directory
+                        .file_name()
+                        .unwrap()
+                        .to_string_lossy()
+                        .into_owned();
+                    let played =
+                        catch_unwind(AssertUnwindSafe(|| play(&Story::read(&directory), deed)));
+                    if played.is_err() {
+                        failed.lock().unwrap().push(name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(
+        failed.is_empty(),
+        "stories that failed (each said why above): {failed:?}"
+    );
+}
+
+fn directories() -> Vec<PathBuf> {
+    let all = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+    let wanted = std::env::var("REINSTATE_STORY").ok();
+    let mut directories: Vec<PathBuf> = std::fs::read_dir(all)
+        .expect("fixtures")
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .filter(|path| {
+            wanted
+                .as_ref()
+                .is_none_or(|w| path.file_name().unwrap().to_string_lossy() == w.as_str())
+        })
+        .collect();
+    assert!(!directories.is_empty(), "no story to play");
+    directories.sort();
+    directories.reverse();
+    directories
+}

@@ -93,11 +93,11 @@ async fn buckets_of_a_table_in_many_slices() {
          delete from bag where v < '2'; insert into bag select v from bag where v > 'f'",
     );
     let truth = Truth::of(&snapshot, &live);
-    for (slice_pages, jobs) in [(3, 3), (100_000, 1)] {
+    for (slice_pages, jobs, chunk_rows) in [(3, 3, 500), (100_000, 1, 50_000)] {
         let way = Way {
             slice_pages,
             jobs,
-            ..way(Depth::Rows, 50_000, true)
+            ..way(Depth::Rows, chunk_rows, true)
         };
         check_way(&snapshot, &live, &truth, way).await;
     }

@@ -4,7 +4,6 @@
 //! (reading those in key order fetches pages at random), and for tables without a key, whose rows are told apart by
 //! their content and counted.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,9 +13,8 @@ use crate::catalog::{Locator, Table};
 use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
-use super::lines::{hash_and_rest, key_of_line};
-use super::recheck::count_again;
-use super::set::{Surplus, compare_bags, compare_sets};
+use super::lines::hash_and_rest;
+use super::partition::{compare, hand_on_surplus};
 use super::spill::Spill;
 use super::table::Work;
 use super::{Depth, DiffError};
@@ -26,9 +24,6 @@ const BUCKETS: usize = 4_096;
 /// Rows that one partition of spilled rows is meant to hold.
 const PARTITION_ROWS: u64 = 100_000;
 
-/// Bytes of a partition that are compared at once, a side, for each row of a chunk: 8 MB for the usual 50,000. In memory
-/// they take two or three times as much.
-const ROUND_BYTES: u64 = 160;
 /// Rows of a table without a key about which one question asks again.
 const ROWS_A_COUNT: usize = 50_000;
 
@@ -68,69 +63,6 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         }
     }
     hand_on_surplus(work, &mut surplus).await
-}
-
-/// Compares one partition, in as many rounds as memory asks for: a round takes the keys (or contents) of one hash.
-async fn compare(
-    work: &Work<'_>,
-    a: &mut Spill,
-    b: &mut Spill,
-    partition: usize,
-    surplus: &mut Vec<Surplus<Box<[u8]>>>,
-) -> Result<(), DiffError> {
-    let keyed = !work.table.key.is_empty();
-    let failed = |cause| DiffError::Spill {
-        table: work.table.snapshot.name.clone(),
-        cause,
-    };
-    let rounds = a
-        .bytes(partition)
-        .max(b.bytes(partition))
-        .div_ceil(ROUND_BYTES * work.options.chunk_rows.max(1));
-    for round in 0..rounds {
-        let wanted = |key: &[u8], hash: u64| {
-            let mut hasher = DefaultHasher::new();
-            if keyed {
-                hasher.write(key);
-            } else {
-                hasher.write_u64(hash);
-            }
-            hasher.finish() % rounds == round
-        };
-        let rows_a = a.read(partition, wanted).map_err(failed)?;
-        let rows_b = b.read(partition, wanted).map_err(failed)?;
-        if !keyed {
-            surplus.extend(compare_bags(rows_a, rows_b));
-            continue;
-        }
-        let found = compare_sets(rows_a, rows_b)
-            .into_iter()
-            .map(|(c, k)| (c, key_of_line(&k)))
-            .collect();
-        if let (Some(snapshot), Some(live)) = (work.sides.snapshot.first(), work.sides.live.first())
-        {
-            work.confirm(snapshot, live, found).await?;
-        }
-    }
-    a.clear(partition);
-    b.clear(partition);
-    Ok(())
-}
-
-/// Counts again, and hands on, what was found in a table without a key.
-async fn hand_on_surplus(
-    work: &Work<'_>,
-    surplus: &mut Vec<Surplus<Box<[u8]>>>,
-) -> Result<(), DiffError> {
-    if let Some(live) = work.sides.live.first() {
-        count_again(work, live, surplus).await?;
-    }
-    let found = surplus
-        .drain(..)
-        .flat_map(|s| s.places.into_iter().map(move |p| (s.change, p)))
-        .map(|(change, place)| (change, key_of_line(&place)));
-    work.hand_on(found.collect());
-    Ok(())
 }
 
 /// Page ranges of one side, handed out to its sessions one by one. The last is open-ended: a table grows.

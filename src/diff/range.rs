@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::try_join_all;
 
@@ -20,6 +19,7 @@ use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
 use super::bounds::{KeyRange, ranges, split};
+use super::habit::Habit;
 use super::packed::{self, Packed, Packing};
 use super::set::compare_sets;
 use super::table::Work;
@@ -66,22 +66,6 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         });
     try_join_all(workers).await?;
     Ok(())
-}
-
-/// How often ranges differed lately: per mille, moving average.
-#[derive(Default)]
-struct Habit(AtomicU32);
-
-impl Habit {
-    fn saw(&self, differs: bool) {
-        let old = self.0.load(Ordering::Relaxed);
-        let new = (old * 3 + if differs { 1_000 } else { 0 }) / 4;
-        self.0.store(new, Ordering::Relaxed);
-    }
-
-    fn sums_pay(&self) -> bool {
-        self.0.load(Ordering::Relaxed) < 600
-    }
 }
 
 /// One worker: a session a side.

@@ -154,7 +154,7 @@ async fn random_tables_and_edits() {
         0..15
     };
     for seed in seeds {
-        eprintln!("seed {seed}");
-        play(seed).await;
+        let played = tokio::spawn(play(seed)).await;
+        played.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     }
 }

@@ -54,8 +54,10 @@ pub struct Comparable {
     pub key: Vec<String>,
     /// Columns compared besides the key: common, not generated.
     pub columns: Vec<String>,
-    /// Key columns sort alike on both sides.
+    /// Key columns sort alike on both sides, and both have an index in that order.
     pub ordered: bool,
+    /// The two databases encode text differently.
+    pub recoded: bool,
     /// How they differ.
     pub drift: TableDrift,
 }
@@ -77,6 +79,8 @@ impl Comparable {
         HashedColumn {
             name: name.to_owned(),
             builtin: same.and_then(|(a, _)| a.builtin.clone()),
+            not_null: a.zip(b).is_some_and(|(a, b)| a.not_null && b.not_null),
+            recoded: self.recoded,
         }
     }
 
@@ -108,11 +112,12 @@ pub fn compare(
     let mut names: Vec<&TableName> = snapshot.tables.keys().chain(live.tables.keys()).collect();
     names.sort();
     names.dedup();
+    let recoded = snapshot.encoding != live.encoding;
     names
         .into_iter()
         .map(|name| {
             let pair = match (snapshot.tables.get(name), live.tables.get(name)) {
-                (Some(s), Some(l)) => pair(s, l),
+                (Some(s), Some(l)) => pair(s, l, recoded),
                 (Some(_), None) => Err(Drift::OnlyInSnapshot),
                 _ => Err(Drift::OnlyInLive),
             };
@@ -121,10 +126,15 @@ pub fn compare(
         .collect()
 }
 
-fn pair(snapshot: &Table, live: &Table) -> Result<Box<Comparable>, Drift> {
+fn pair(snapshot: &Table, live: &Table, recoded: bool) -> Result<Box<Comparable>, Drift> {
     let skip = |reason: String| Err(Drift::Skipped(reason));
     if snapshot.kind == TableKind::Foreign || live.kind == TableKind::Foreign {
         return skip("a foreign table: its rows live in another database".into());
+    }
+    if snapshot.foreign_partition || live.foreign_partition {
+        return skip(
+            "one of its partitions is a foreign table, whose rows live in another database".into(),
+        );
     }
     if let Some(extension) = snapshot.extension.as_ref().or(live.extension.as_ref()) {
         return skip(format!("belongs to extension {extension}"));
@@ -154,11 +164,16 @@ fn pair(snapshot: &Table, live: &Table) -> Result<Box<Comparable>, Drift> {
         .filter(|c| live.column(&c.name).is_some_and(|l| !l.generated))
         .map(|c| c.name.clone())
         .collect();
-    let ordered = !key.is_empty() && key.iter().all(|name| same_order(snapshot, live, name));
+    let ordered = has_index(snapshot, &key)
+        && has_index(live, &key)
+        && key
+            .iter()
+            .all(|name| same_order(snapshot, live, name, recoded));
     Ok(Box::new(Comparable {
         key,
         columns,
         ordered,
+        recoded,
         drift: table_drift(snapshot, live),
         snapshot: snapshot.clone(),
         live: live.clone(),
@@ -210,7 +225,13 @@ const ORDERED: &[&str] = &[
     "numeric",
 ];
 
-fn same_order(snapshot: &Table, live: &Table, name: &str) -> bool {
+/// Whether ranges of the key can be read through an index.
+fn has_index(table: &Table, key: &[String]) -> bool {
+    let fits = |u: &&super::model::Unique| !u.special && u.plain_order && u.columns == key;
+    !key.is_empty() && table.uniques.iter().any(|u| fits(&u))
+}
+
+fn same_order(snapshot: &Table, live: &Table, name: &str, recoded: bool) -> bool {
     let (Some(s), Some(l)) = (snapshot.column(name), live.column(name)) else {
         return false;
     };
@@ -221,7 +242,7 @@ fn same_order(snapshot: &Table, live: &Table, name: &str) -> bool {
         return false;
     }
     match (&s.collation, &l.collation) {
-        (Some(a), Some(b)) => matches!(builtin, "text" | "varchar") && a.same_order(b),
+        (Some(a), Some(b)) => !recoded && matches!(builtin, "text" | "varchar") && a.same_order(b),
         _ => ORDERED.contains(&builtin),
     }
 }

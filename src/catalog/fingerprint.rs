@@ -18,6 +18,7 @@ pub fn fingerprint<'a>(schema: &Schema, tables: impl IntoIterator<Item = &'a Tab
         let definition = Table {
             estimated_rows: 0,
             pages: 0,
+            all_pages: 0,
             bytes: 0,
             correlation: None,
             readable: true,

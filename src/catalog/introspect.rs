@@ -8,31 +8,32 @@ use std::collections::{BTreeMap, HashMap};
 use crate::ident::TableName;
 use crate::pg::{PgError, Row, Session};
 
-use super::model::{
-    Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
-};
+use super::columns::{read_columns, read_correlations};
+use super::model::{ForeignKey, OnDelete, Schema, Table, TableKind, Trigger, Unique};
 
-const DOING: &str = "reading the schema";
+pub(super) const DOING: &str = "reading the schema";
 
 /// Which relations are an application's tables: no system schema, no temporary one, not this program's own; partitions
 /// are represented by their root.
-const OURS: &str = "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'reinstate')
+pub(super) const OURS: &str =
+    "n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'reinstate')
     and n.nspname not like 'pg\\_temp\\_%' and n.nspname not like 'pg\\_toast\\_temp\\_%'
     and c.relkind in ('r', 'p', 'f') and not c.relispartition";
 
-type ByOid = HashMap<u32, TableName>;
+pub(super) type ByOid = HashMap<u32, TableName>;
 
 /// Reads the schema of the database that `session` is connected to.
 pub async fn introspect(session: &Session) -> Result<Schema, PgError> {
     let row = session
         .query_one(
             DOING,
-            "select current_database()::text, pg_is_in_recovery()",
+            "select current_database()::text, pg_is_in_recovery(), pg_encoding_to_char(encoding)::text
+               from pg_database where datname = current_database()",
             &[],
         )
         .await?;
     let (mut tables, names) = tables(session).await?;
-    columns(session, &names, &mut tables).await?;
+    read_columns(session, &names, &mut tables).await?;
     uniques(session, &names, &mut tables).await?;
     triggers(session, &names, &mut tables).await?;
     rules(session, &names, &mut tables).await?;
@@ -40,11 +41,12 @@ pub async fn introspect(session: &Session) -> Result<Schema, PgError> {
     for table in tables.values_mut() {
         table.key = choose_key(table);
     }
-    correlations(session, &mut tables).await?;
+    read_correlations(session, &mut tables).await?;
     Ok(Schema {
         database: row.get(0),
         server_version: session.server_version(),
         in_recovery: row.get(1),
+        encoding: row.get(2),
         tables,
         foreign_keys,
     })
@@ -59,11 +61,14 @@ async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid)
                 (select e.extname::text from pg_depend d join pg_extension e on e.oid = d.refobjid
                   where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
                     and d.refclassid = 'pg_extension'::regclass limit 1),
-                s.rows, s.pages, s.bytes
+                s.rows, s.pages, s.bytes, s.all_pages,
+                c.relkind = 'p' and exists (select from pg_partition_tree(c.oid) p join pg_class l on l.oid = p.relid
+                                             where l.relkind = 'f')
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
           cross join lateral (
                 select coalesce(sum(greatest(l.reltuples, 0)), 0)::int8 as rows,
                        coalesce(max(pg_relation_size(l.oid)), 0)::int8 / current_setting('block_size')::int8 as pages,
+                       coalesce(sum(pg_relation_size(l.oid)), 0)::int8 / current_setting('block_size')::int8 as all_pages,
                        coalesce(sum(pg_table_size(l.oid)), 0)::int8 as bytes
                   from pg_class l
                  where l.relkind = 'r' and (l.oid = c.oid or (c.relkind = 'p'
@@ -93,6 +98,8 @@ async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid)
                 estimated_rows: unsigned(9),
                 pages: unsigned(10),
                 bytes: unsigned(11),
+                all_pages: unsigned(12),
+                foreign_partition: row.get(13),
                 columns: Vec::new(),
                 key: Vec::new(),
                 uniques: Vec::new(),
@@ -106,87 +113,12 @@ async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid)
 }
 
 /// The table an oid of a result row stands for, if it is one of ours.
-fn of<'a>(
+pub(super) fn of<'a>(
     row: &Row,
     names: &ByOid,
     tables: &'a mut BTreeMap<TableName, Table>,
 ) -> Option<&'a mut Table> {
     tables.get_mut(names.get(&row.get::<_, u32>(0))?)
-}
-
-async fn columns(
-    session: &Session,
-    names: &ByOid,
-    tables: &mut BTreeMap<TableName, Table>,
-) -> Result<(), PgError> {
-    // A column collated "default" takes the database's locale; the catalog's columns for it moved over the versions.
-    let version = session.server_version();
-    let (provider, icu) = match version {
-        170_000.. => ("d.datlocprovider::text", "d.datlocale"),
-        150_000.. => ("d.datlocprovider::text", "d.daticulocale"),
-        _ => ("'c'::text", "null::text"),
-    };
-    let own = match version {
-        170_000.. => "coalesce(l.colllocale, l.collcollate)",
-        150_000.. => "coalesce(l.colliculocale, l.collcollate)",
-        _ => "l.collcollate",
-    };
-    let dbversion = if version >= 150_000 {
-        "d.datcollversion"
-    } else {
-        "null::text"
-    };
-    let sql = format!(
-        "select c.oid, a.attname::text, format_type(a.atttypid, a.atttypmod),
-                case when t.typtype = 'b' and t.typelem = 0 and t.typnamespace = 'pg_catalog'::regnamespace
-                     then t.typname::text end,
-                a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity::text,
-                case when l.oid is null then null when l.collprovider = 'd' then {provider}
-                     else l.collprovider::text end,
-                case when l.collprovider = 'd' then coalesce({icu}, d.datcollate) else {own} end,
-                case when l.collprovider = 'd' then {dbversion} else l.collversion end,
-                l.collisdeterministic,
-                (select format('operator(%I.=)', x.nspname) from pg_opclass k join pg_am m on m.oid = k.opcmethod and m.amname = 'btree'
-                   join pg_amop p on p.amopfamily = k.opcfamily and p.amopstrategy = 3
-                        and p.amoplefttype = k.opcintype and p.amoprighttype = k.opcintype
-                   join pg_operator o on o.oid = p.amopopr and o.oprname = '='
-                   join pg_namespace x on x.oid = o.oprnamespace
-                  where k.opcdefault and k.opcintype = case when t.typtype = 'd' then t.typbasetype else t.oid end
-                    and x.nspname <> 'pg_catalog')
-           from pg_class c join pg_namespace n on n.oid = c.relnamespace
-           join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-           join pg_type t on t.oid = a.atttypid
-           join pg_database d on d.datname = current_database()
-           left join pg_collation l on l.oid = a.attcollation and a.attcollation <> 0
-          where {OURS} order by c.oid, a.attnum"
-    );
-    for row in session.query(DOING, &sql, &[]).await? {
-        let Some(table) = of(&row, names, tables) else {
-            continue;
-        };
-        let collation = row.get::<_, Option<String>>(8).map(|provider| Collation {
-            provider,
-            locale: row.get::<_, Option<String>>(9).unwrap_or_default(),
-            version: row.get(10),
-            deterministic: row.get::<_, Option<bool>>(11).unwrap_or(true),
-        });
-        table.columns.push(Column {
-            name: row.get(1),
-            type_name: row.get(2),
-            builtin: row.get(3),
-            not_null: row.get(4),
-            has_default: row.get(5),
-            generated: row.get(6),
-            identity: match row.get::<_, &str>(7) {
-                "a" => Some(Identity::Always),
-                "d" => Some(Identity::ByDefault),
-                _ => None,
-            },
-            collation,
-            equals: row.get(12),
-        });
-    }
-    Ok(())
 }
 
 async fn uniques(
@@ -205,7 +137,12 @@ async fn uniques(
                 coalesce(k.condeferrable, false), {distinct}, pg_get_indexdef(i.indexrelid),
                 array(select a.attname::text from unnest(i.indkey::int2[]) with ordinality as u(attnum, n)
                         join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum
-                       where u.n <= i.indnkeyatts order by u.n)
+                       where u.n <= i.indnkeyatts order by u.n),
+                not exists (select from unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[])
+                                          as u(attnum, class, coll)
+                              join pg_opclass o on o.oid = u.class
+                              join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum
+                             where not o.opcdefault or a.attcollation <> u.coll)
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            join pg_index i on i.indrelid = c.oid and (i.indisunique or i.indisexclusion) and i.indisvalid
            join pg_class x on x.oid = i.indexrelid
@@ -225,6 +162,7 @@ async fn uniques(
             nulls_not_distinct: row.get(5),
             definition: row.get(6),
             columns: row.get(7),
+            plain_order: row.get(8),
         });
     }
     Ok(())
@@ -339,31 +277,4 @@ async fn foreign_keys(
         });
     }
     Ok(keys)
-}
-
-async fn correlations(
-    session: &Session,
-    tables: &mut BTreeMap<TableName, Table>,
-) -> Result<(), PgError> {
-    let sql = "select s.schemaname::text, s.tablename::text, s.attname::text, s.correlation
-                 from pg_stats s where s.correlation is not null";
-    let mut known: HashMap<(String, String, String), f32> = HashMap::new();
-    for row in session.query(DOING, sql, &[]).await? {
-        known.insert((row.get(0), row.get(1), row.get(2)), row.get(3));
-    }
-    for table in tables.values_mut() {
-        let Some(first) = table.key.first() else {
-            continue;
-        };
-        let at = (
-            table.name.schema.clone(),
-            table.name.name.clone(),
-            first.clone(),
-        );
-        // A percentage: 0 to 100, so the conversion cannot lose anything that matters.
-        table.correlation = known
-            .get(&at)
-            .map(|c| (c.abs() * 100.0).clamp(0.0, 100.0) as u8);
-    }
-    Ok(())
 }

@@ -12,26 +12,74 @@ pub struct Locator {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Part {
-    /// As SQL without an alias.
+    /// Column as SQL, without its alias.
     name: String,
     /// The type that a text value is cast to.
     type_name: String,
-    /// Its own `=`.
+    /// The type's own `=`.
     equals: String,
+    /// Texts that are no label are asked for all the same; an error would help nobody.
+    is_enum: bool,
+    /// Compared as text.
+    by_text: bool,
+}
+
+impl Part {
+    fn of(column: &Column) -> Self {
+        Self {
+            name: quote_ident(&column.name),
+            type_name: column.lookup_type.clone(),
+            equals: column.equals(),
+            is_enum: column.is_enum,
+            by_text: false,
+        }
+    }
+
+    fn place(name: &str, type_name: &str) -> Self {
+        Self {
+            name: name.into(),
+            type_name: type_name.into(),
+            equals: "=".into(),
+            is_enum: false,
+            by_text: false,
+        }
+    }
+
+    /// Makes room for values of another type: integers compare across their widths, any text is a text; what is left
+    /// compares by its text.
+    fn widen(&mut self, from: &Column, to: &Column) {
+        let is =
+            |c: &Column, types: &[&str]| c.builtin.as_deref().is_some_and(|b| types.contains(&b));
+        let integers = ["int2", "int4", "int8"];
+        if is(from, &integers) && is(to, &integers) {
+            self.type_name = "int8".into();
+        } else if !is(to, &["text", "varchar", "bpchar"]) && !to.is_enum {
+            self.by_text = true;
+        }
+    }
+
+    /// Equality of the column of `alias` and `value`, a text.
+    fn equal(&self, alias: &str, value: &str) -> String {
+        let t = &self.type_name;
+        let column = format!("{alias}.{}", self.name);
+        if self.by_text {
+            return format!("{column}::text collate \"C\" = {value} collate \"C\"");
+        }
+        if self.is_enum {
+            // A domain over an enum has no `=` of its own. CASE keeps the cast from values that it would refuse.
+            return format!(
+                "{column}::{t} = case when {value} = any (enum_range(null::{t})::text[]) then {value}::{t} end"
+            );
+        }
+        format!("{column} {} {value}::{t}", self.equals)
+    }
 }
 
 impl Locator {
     /// By columns.
     pub fn by_columns<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Self {
         Self {
-            parts: columns
-                .into_iter()
-                .map(|c| Part {
-                    name: quote_ident(&c.name),
-                    type_name: c.type_name.clone(),
-                    equals: c.equals.clone().unwrap_or_else(|| "=".to_owned()),
-                })
-                .collect(),
+            parts: columns.into_iter().map(Part::of).collect(),
         }
     }
 
@@ -40,16 +88,29 @@ impl Locator {
         Self::by_columns(names.iter().filter_map(|n| table.column(n)))
     }
 
+    /// By columns of `to`, for values that come from `from`, where they may have another type: a value that the type of
+    /// `to` cannot hold is not found there, and never an error.
+    pub fn across(from: &Table, to: &Table, names: &[String]) -> Self {
+        let parts = names.iter().filter_map(|name| {
+            let (from, to) = (from.column(name)?, to.column(name)?);
+            let mut part = Part::of(to);
+            if from.lookup_type != to.lookup_type {
+                part.widen(from, to);
+            }
+            Some(part)
+        });
+        Self {
+            parts: parts.collect(),
+        }
+    }
+
     /// By place, in a table that nobody writes to: `ctid`, with the partition's oid where there are partitions.
     pub fn by_place(kind: TableKind) -> Self {
-        let part = |name: &str, t: &str| Part {
-            name: name.to_owned(),
-            type_name: t.to_owned(),
-            equals: "=".to_owned(),
-        };
         let parts = match kind {
-            TableKind::Partitioned => vec![part("tableoid", "oid"), part("ctid", "tid")],
-            TableKind::Plain | TableKind::Foreign => vec![part("ctid", "tid")],
+            TableKind::Partitioned => {
+                vec![Part::place("tableoid", "oid"), Part::place("ctid", "tid")]
+            }
+            TableKind::Plain | TableKind::Foreign => vec![Part::place("ctid", "tid")],
         };
         Self { parts }
     }
@@ -101,7 +162,7 @@ impl Locator {
             .parts
             .iter()
             .enumerate()
-            .map(|(i, p)| format!("{alias}.{} {} k.k{i}::{}", p.name, p.equals, p.type_name))
+            .map(|(i, part)| part.equal(alias, &format!("k.k{i}")))
             .collect();
         equal.join(" and ")
     }

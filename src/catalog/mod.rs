@@ -4,6 +4,7 @@
 //! [`introspect`] reads; everything else here is pure. System schemas and this program's own are left out; partitions
 //! are seen through their root.
 
+mod columns;
 mod drift;
 mod fingerprint;
 mod introspect;

@@ -33,9 +33,10 @@ pub enum Identity {
 pub struct Collation {
     /// `c` libc, `i` ICU, `b` builtin.
     pub provider: String,
-    /// Locale, as the catalog names it.
+    /// Locale, as the catalog names it, and tailored rules (16+).
     pub locale: String,
-    /// Version of the collation library's rules, where it has one.
+    /// Version of the library's rules in use now, where it has one; `None` too where indexes were built under another
+    /// (a physical copy on another system).
     pub version: Option<String>,
     /// False where unequal bytes can be equal.
     pub deterministic: bool,
@@ -44,7 +45,12 @@ pub struct Collation {
 impl Collation {
     /// Whether two columns so collated sort the same way, as far as the catalogs can tell.
     pub fn same_order(&self, other: &Self) -> bool {
-        let bytewise = |c: &Self| matches!(c.locale.as_str(), "C" | "POSIX");
+        // ICU knows no bytewise order: there, "C" is a name like any other.
+        let bytewise = |c: &Self| match c.provider.as_str() {
+            "c" => matches!(c.locale.as_str(), "C" | "POSIX"),
+            "b" => true,
+            _ => false,
+        };
         (bytewise(self) && bytewise(other))
             || (self == other && self.version.is_some() && self.deterministic)
     }
@@ -57,6 +63,13 @@ pub struct Column {
     pub name: String,
     /// Type as SQL writes it (`character varying(20)`, `app."Mood"`), to be used in casts.
     pub type_name: String,
+    /// Type that a text value is cast to when rows are looked up by it: the base type of a domain, whose checks the value
+    /// need not pass, and without length or precision, to which a cast would cut or round it.
+    pub lookup_type: String,
+    /// The type's own `=`, where an extension or a user defined it (`operator(public.=)`): sessions do not search there.
+    pub equality: Option<String>,
+    /// An enum, or a domain over one: a text that is none of its labels cannot be cast to it.
+    pub is_enum: bool,
     /// Name of the type where it is one of the server's own base types (`int8`, `text`); `None` for domains, enums,
     /// arrays, composites and extension types.
     pub builtin: Option<String>,
@@ -70,8 +83,13 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// Order of text, for collatable types.
     pub collation: Option<Collation>,
-    /// The type's own `=`, where an extension or a user defined it (`operator(public.=)`): sessions do not search there.
-    pub equals: Option<String>,
+}
+
+impl Column {
+    /// The type's own `=`, as SQL.
+    pub fn equals(&self) -> String {
+        self.equality.clone().unwrap_or_else(|| "=".to_owned())
+    }
 }
 
 /// A unique or exclusion constraint, or a unique index.
@@ -81,6 +99,8 @@ pub struct Unique {
     pub name: String,
     /// Columns, in index order; empty when the index has expressions.
     pub columns: Vec<String>,
+    /// The index has the order of the columns' own `<`: default operator classes, the columns' collations.
+    pub plain_order: bool,
     /// The primary key.
     pub primary: bool,
     /// A partial or expression index, or an exclusion constraint: only the server can say whether a row is in its way.
@@ -113,6 +133,8 @@ pub struct Table {
     pub name: TableName,
     /// Kind.
     pub kind: TableKind,
+    /// Partitioned, and one of its partitions is a foreign table.
+    pub foreign_partition: bool,
     /// Columns, in table order.
     pub columns: Vec<Column>,
     /// Columns of the key by which rows are told apart: the primary key, or a unique index over NOT NULL columns.
@@ -138,6 +160,8 @@ pub struct Table {
     pub estimated_rows: u64,
     /// Pages of 8 KiB on disk: of the largest partition, for a partitioned table.
     pub pages: u64,
+    /// The same of all partitions together.
+    pub all_pages: u64,
     /// Bytes on disk with TOAST, without indexes, partitions included.
     pub bytes: u64,
     /// How well the physical order follows the first key column, in percent; `None` when never analysed.
@@ -221,6 +245,8 @@ pub struct Schema {
     pub database: String,
     /// `server_version_num`.
     pub server_version: u32,
+    /// Encoding of its text, as the server names it (`UTF8`).
+    pub encoding: String,
     /// Whether the server replays another's WAL.
     pub in_recovery: bool,
     /// Tables by name.

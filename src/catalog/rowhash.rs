@@ -10,6 +10,9 @@
 //! - Some types hash what is not their value (an enum its label's OID), or equate what a person would not (1.0 and
 //!   1.00): only types whose equality is equality of bytes enter as they are, all others as their text.
 //!
+//! A NULL adds nothing to a record's hash: where all columns besides the key may be NULL, the key's hash is mixed in
+//! once more, or all such rows would hash to 0.
+//!
 //! Since keys are unique and hashes seeded by them, no two rows of one side share a hash, and `bit_xor` aggregates
 //! them without the pairs that make XOR blind in general; a bag of rows needs sums instead.
 
@@ -22,6 +25,10 @@ pub struct HashedColumn {
     pub name: String,
     /// The built-in type both sides share, if they do.
     pub builtin: Option<String>,
+    /// NOT NULL on both sides.
+    pub not_null: bool,
+    /// The two databases encode text differently.
+    pub recoded: bool,
 }
 
 /// SQL expressions over an alias, of type int8, never NULL.
@@ -49,6 +56,9 @@ const AS_IS: &[&str] = &[
     "macaddr",
 ];
 
+/// Columns of one record: the server allows 1,664.
+const RECORD: usize = 1_600;
+
 /// Builds the expressions for rows of `alias`. `key` and `rest` partition the columns compared; a table without a key
 /// passes none.
 pub fn hash_expressions(
@@ -60,15 +70,29 @@ pub fn hash_expressions(
         fold(alias, column, &seed)
     });
     let elements: Vec<String> = rest.iter().flat_map(|c| elements(alias, c)).collect();
-    let row = if elements.is_empty() {
-        key_hash.clone()
-    } else {
+    let record = |elements: &[String]| {
         format!(
             "hash_record_extended(row({}), {key_hash})",
             elements.join(", ")
         )
     };
-    // Without a key nothing seeds the record's hash: two roundtrips through a nonlinear step do instead.
+    let row = elements
+        .chunks(RECORD)
+        .fold(None, |before: Option<String>, elements| {
+            let Some(before) = before else {
+                return Some(record(elements));
+            };
+            let mut all = vec![format!("int8send({before})")];
+            all.extend_from_slice(elements);
+            Some(record(&all))
+        });
+    let row = match row {
+        None => key_hash.clone(),
+        // Without a key nothing seeds the record's hash: two roundtrips through a nonlinear step do instead.
+        Some(row) if key.is_empty() => row,
+        Some(row) if rest.iter().any(|c| c.not_null) => row,
+        Some(row) => format!("({row} # {key_hash})"),
+    };
     let row = if key.is_empty() {
         format!("hash_record_extended(row(int8send({row})), 1)")
     } else {
@@ -88,7 +112,8 @@ fn fold(alias: &str, column: &HashedColumn, seed: &str) -> String {
         Some("int2" | "int4") => format!("hashint8extended({c}, {seed})"),
         Some("int8") => format!("hashint8extended({c}, ({seed}) # ({c} >> 32))"),
         Some("uuid") => format!("uuid_hash_extended({c}, {seed})"),
-        _ => format!("hashtextextended({c}::text collate \"C\", {seed})"),
+        _ if column.recoded => format!("hash_record_extended(row({}), {seed})", text(column, &c)),
+        _ => format!("hashtextextended({}, {seed})", text(column, &c)),
     }
 }
 
@@ -97,9 +122,18 @@ fn elements(alias: &str, column: &HashedColumn) -> Vec<String> {
     let c = reference(alias, column);
     match column.builtin.as_deref() {
         Some("int8") => vec![c.clone(), format!("{c} >> 32")],
-        Some("text" | "varchar") => vec![format!("{c} collate \"C\"")],
+        Some("text" | "varchar") if !column.recoded => vec![format!("{c} collate \"C\"")],
         Some(t) if AS_IS.contains(&t) => vec![c],
-        _ => vec![format!("{c}::text collate \"C\"")],
+        _ => vec![text(column, &c)],
+    }
+}
+
+/// A value as text, the same bytes on both sides.
+fn text(column: &HashedColumn, reference: &str) -> String {
+    if column.recoded {
+        format!("convert_to({reference}::text, 'UTF8')")
+    } else {
+        format!("{reference}::text collate \"C\"")
     }
 }
 
@@ -111,19 +145,34 @@ mod tests {
         HashedColumn {
             name: name.into(),
             builtin: builtin.map(Into::into),
+            not_null: true,
+            recoded: false,
         }
     }
 
     #[test]
     fn keys_seed_rows() {
-        let e = hash_expressions("t", &[column("id", Some("int4"))], &[column("mood", None)]);
+        let id = [column("id", Some("int4"))];
+        let mut mood = column("mood", None);
+        let e = hash_expressions("t", &id, &[mood.clone()]);
         assert_eq!(e.key, "hashint8extended(t.\"id\", 0::int8)");
-        assert_eq!(
-            e.row,
-            format!(
-                "hash_record_extended(row(t.\"mood\"::text collate \"C\"), {})",
-                e.key
-            )
+        let record = format!(
+            "hash_record_extended(row(t.\"mood\"::text collate \"C\"), {})",
+            e.key
         );
+        assert_eq!(e.row, record);
+        mood.not_null = false;
+        let nullable = hash_expressions("t", &id, &[mood]);
+        assert_eq!(nullable.row, format!("({record} # {})", e.key));
+    }
+
+    #[test]
+    fn a_record_holds_what_the_server_allows() {
+        let many: Vec<_> = (0..1_600)
+            .map(|i| column(&format!("c{i}"), Some("int8")))
+            .collect();
+        let e = hash_expressions("t", &[], &many);
+        assert_eq!(e.row.matches("hash_record_extended(").count(), 3);
+        assert_eq!(e.row.matches(">> 32").count(), 1_600);
     }
 }

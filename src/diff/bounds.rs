@@ -1,8 +1,8 @@
 //! Cuts a table's key into half-open ranges of about equal numbers of rows, the first and the last open-ended.
 
 use crate::catalog::{Column, Table};
-use crate::ident::{Key, quote_ident};
-use crate::pg::{PgError, Session};
+use crate::ident::{Key, quote_ident, quote_literal};
+use crate::pg::{PgError, Row, Session};
 
 /// A half-open range of keys; `None`: open-ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,11 @@ impl KeyRange {
         from: None,
         to: None,
     };
+
+    /// Whether it has no bound on one side.
+    pub(super) fn is_open(&self) -> bool {
+        self.from.is_none() || self.to.is_none()
+    }
 
     /// Cuts a range at `cuts`, which lie inside it, in order.
     pub(super) fn cut(self, cuts: Vec<Key>) -> Vec<Self> {
@@ -33,87 +38,99 @@ impl KeyRange {
         ranges
     }
 
-    /// The range as a condition on alias `t`, its bounds as text parameters `$1…`.
-    pub(super) fn condition(&self, key: &[&Column]) -> (String, Vec<&str>) {
-        let columns: Vec<String> = key
-            .iter()
-            .map(|c| format!("t.{}", quote_ident(&c.name)))
-            .collect();
-        let mut params: Vec<&str> = Vec::new();
-        let mut conditions = Vec::new();
-        for (operator, bound) in [(">=", &self.from), ("<", &self.to)] {
-            let Some(bound) = bound else { continue };
+    /// The range as a condition on alias `t`.
+    pub(super) fn condition(&self, key: &[&Column]) -> String {
+        let columns = over("t", key).join(", ");
+        let bound = |operator: &str, bound: &Key| {
             let values: Vec<String> = key
                 .iter()
                 .zip(&bound.0)
-                .map(|(column, value)| {
-                    params.push(value);
-                    format!("${}::{}", params.len(), column.type_name)
-                })
+                .map(|(column, value)| format!("{}::{}", quote_literal(value), column.lookup_type))
                 .collect();
-            conditions.push(format!(
-                "({}) {operator} ({})",
-                columns.join(", "),
-                values.join(", ")
-            ));
-        }
-        let condition = if conditions.is_empty() {
-            "true".to_owned()
-        } else {
-            conditions.join(" and ")
+            format!("({columns}) {operator} ({})", values.join(", "))
         };
-        (condition, params)
+        let from = self.from.as_ref().map(|b| bound(">=", b));
+        let to = self.to.as_ref().map(|b| bound("<", b));
+        match (from, to) {
+            (Some(from), Some(to)) => format!("{from} and {to}"),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => "true".to_owned(),
+        }
     }
 }
 
-/// Picks the cuts that divide a sorted sample into `parts` of about equal size; duplicates fall together.
-fn quantiles(sample: &[Key], parts: u64) -> Vec<Key> {
-    let n = sample.len() as u64;
-    let mut cuts: Vec<Key> = (1..parts)
-        .filter_map(|i| sample.get(usize::try_from(i * n / parts).ok()?))
-        .cloned()
-        .collect();
-    cuts.dedup();
-    cuts
+fn over(alias: &str, key: &[&Column]) -> Vec<String> {
+    key.iter()
+        .map(|c| format!("{alias}.{}", quote_ident(&c.name)))
+        .collect()
 }
 
+/// The key's columns as text, named `k0`, `k1`, …, and those names.
+fn texts(key: &[&Column]) -> (String, String) {
+    let texts: Vec<String> = over("t", key)
+        .iter()
+        .enumerate()
+        .map(|(i, c)| format!("{c}::text as k{i}"))
+        .collect();
+    let names: Vec<String> = (0..key.len()).map(|i| format!("k{i}")).collect();
+    (texts.join(", "), names.join(", "))
+}
+
+fn keys(rows: &[Row], width: usize) -> Vec<Key> {
+    rows.iter()
+        .map(|row| Key((0..width).map(|i| row.get(i)).collect()))
+        .collect()
+}
+
+/// More rows than this do not fit on a page.
+const PAGE_ROWS: u64 = 292;
+/// Pages of a sample: enough for the first, no more than the last, and between them one in a hundred, some eight for
+/// each range, so that few ranges are much larger than meant.
+const SAMPLE_PAGES: (u64, u64) = (100, 50_000);
+/// Bytes of a key beyond which ranges hold fewer rows.
+const KEY_BYTES: u32 = 64;
+
 /// Ranges of about `chunk_rows` rows each, from a sample of the table's pages: no statistics are needed, which a
-/// freshly restored dump does not have.
+/// freshly restored dump does not have. The server counts, sorts and picks; no more than the bounds travel.
 pub(super) async fn ranges(
     session: &Session,
     table: &Table,
     key: &[&Column],
-    rows: u64,
     chunk_rows: u64,
 ) -> Result<Vec<KeyRange>, PgError> {
-    let parts = rows.div_ceil(chunk_rows.max(1));
-    if parts < 2 || table.pages < 2 {
+    if table.all_pages.saturating_mul(PAGE_ROWS) <= chunk_rows {
         return Ok(vec![KeyRange::ALL]);
     }
-    // Pages fall by chance: eight for each part keep the parts within about a third of their size.
-    let percent = (parts.max(16) as f64 * 8.0 * 100.0 / table.pages as f64).min(100.0);
-    let columns: Vec<String> = key
+    let (least, most) = SAMPLE_PAGES;
+    let pages = (table.all_pages / 100).clamp(least, most);
+    let percent = (pages as f64 * 100.0 / table.all_pages as f64).min(100.0);
+    let (texts, names) = texts(key);
+    let bytes: Vec<String> = over("t", key)
         .iter()
-        .map(|c| format!("t.{}", quote_ident(&c.name)))
+        .map(|c| format!("octet_length({c}::text)"))
         .collect();
-    let texts: Vec<String> = columns.iter().map(|c| format!("{c}::text")).collect();
     let sql = format!(
-        "select {} from {} t tablesample system ({percent}) repeatable (1) order by {}",
-        texts.join(", "),
+        "select {names} from (
+            select {names}, n, c, ceil(c * (100 / {percent}::float8) * greatest(w / {KEY_BYTES}, 1) / {chunk_rows})::int8 as parts
+              from (select {texts}, row_number() over (order by {}) as n, count(*) over () as c,
+                           avg({}) over () as w
+                      from {} t tablesample system ({percent}) repeatable (1)) s) s
+          where n > 1 and (n - 1) * parts / c > (n - 2) * parts / c order by n",
+        over("t", key).join(", "),
+        bytes.join(" + "),
         table.from_sql(),
-        columns.join(", ")
     );
     let rows = session
         .ask(&format!("sampling the keys of {}", table.name), &sql, &[])
         .await?;
-    let sample: Vec<Key> = rows
-        .iter()
-        .map(|row| Key((0..key.len()).map(|i| row.get(i)).collect()))
-        .collect();
-    Ok(KeyRange::ALL.cut(quantiles(&sample, parts)))
+    Ok(KeyRange::ALL.cut(keys(&rows, key.len())))
 }
 
-/// Cuts one range that turned out too large, by walking the index.
+/// Pieces that one question cuts off a range.
+const CUTS: u64 = 64;
+
+/// Cuts one range that turned out too large, by walking the index. What one question does not reach stays in the last
+/// piece, which may be too large again.
 pub(super) async fn split(
     session: &Session,
     table: &Table,
@@ -121,37 +138,22 @@ pub(super) async fn split(
     range: KeyRange,
     chunk_rows: u64,
 ) -> Result<Vec<KeyRange>, PgError> {
-    let (condition, params) = range.condition(key);
-    let columns: Vec<String> = key
-        .iter()
-        .map(|c| format!("t.{}", quote_ident(&c.name)))
-        .collect();
-    let names: Vec<String> = (0..key.len()).map(|i| format!("k{i}")).collect();
-    let aliased: Vec<String> = columns
-        .iter()
-        .zip(&names)
-        .map(|(c, n)| format!("{c}::text as {n}"))
-        .collect();
+    let chunk_rows = chunk_rows.max(1);
+    let columns = over("t", key).join(", ");
+    let (texts, names) = texts(key);
     let sql = format!(
-        "select {} from (select {}, row_number() over (order by {}) as n from {} t where {condition}) s
-          where n % {chunk_rows} = 1 and n > 1 order by n",
-        names.join(", "),
-        aliased.join(", "),
-        columns.join(", "),
+        "select {names} from (
+            select {texts}, row_number() over (order by {columns}) as n
+              from (select {columns} from {} t where {} order by {columns} limit {}) t) s
+          where n > 1 and (n - 1) % {chunk_rows} = 0 order by n",
         table.from_sql(),
+        range.condition(key),
+        chunk_rows * CUTS + 1,
     );
     let rows = session
-        .ask(
-            &format!("cutting the keys of {}", table.name),
-            &sql,
-            &params,
-        )
+        .ask(&format!("cutting the keys of {}", table.name), &sql, &[])
         .await?;
-    let cuts: Vec<Key> = rows
-        .iter()
-        .map(|row| Key((0..key.len()).map(|i| row.get(i)).collect()))
-        .collect();
-    Ok(range.cut(cuts))
+    Ok(range.cut(keys(&rows, key.len())))
 }
 
 #[cfg(test)]
@@ -169,14 +171,16 @@ mod tests {
     }
 
     proptest! {
-        /// Every key, also below the first and above the last sampled one, lies in exactly one range.
+        /// Every key, also below the first and above the last cut, lies in exactly one range.
         #[test]
-        fn ranges_partition_the_keys(mut sample in prop::collection::vec(0u32..10_000, 0..200),
-                                     parts in 1u64..30, probe in 0u32..11_000) {
-            sample.sort_unstable();
-            let keys: Vec<Key> = sample.iter().map(|n| key(*n)).collect();
-            let ranges = KeyRange::ALL.cut(quantiles(&keys, parts));
-            prop_assert!(ranges.len() as u64 <= parts);
+        fn ranges_partition_the_keys(cuts in prop::collection::btree_set(0u32..10_000, 0..200),
+                                     again in prop::collection::btree_set(0u32..10_000, 0..20),
+                                     probe in 0u32..11_000) {
+            let mut ranges = KeyRange::ALL.cut(cuts.iter().map(|n| key(*n)).collect());
+            prop_assert_eq!(ranges.len(), cuts.len() + 1);
+            let last = ranges.pop().unwrap();
+            let inside = again.iter().map(|n| key(*n)).filter(|k| holds(&last, k)).collect();
+            ranges.extend(last.cut(inside));
             prop_assert_eq!(ranges.iter().filter(|r| holds(r, &key(probe))).count(), 1);
         }
     }

@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::try_join_all;
 
-use crate::catalog::{Table, TableKind};
-use crate::ident::qualified_list;
+use crate::catalog::{Locator, Table};
 use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
-use super::lines::{hash_and_rest, key_of_line};
-use super::set::{compare_bags, compare_sets};
+use super::lines::hash_and_rest;
+use super::partition::{compare, hand_on_surplus};
 use super::spill::Spill;
 use super::table::Work;
 use super::{Depth, DiffError};
@@ -24,6 +23,9 @@ use super::{Depth, DiffError};
 const BUCKETS: usize = 4_096;
 /// Rows that one partition of spilled rows is meant to hold.
 const PARTITION_ROWS: u64 = 100_000;
+
+/// Rows of a table without a key about which one question asks again.
+const ROWS_A_COUNT: usize = 50_000;
 
 /// Sums of one side, by bucket.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -39,56 +41,28 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         sums(work, &work.sides.live, &work.table.live)
     )?;
     let differing: Vec<bool> = a.iter().zip(&b).map(|(a, b)| a != b).collect();
-    let spilled: u64 = a
-        .iter()
-        .zip(&b)
-        .filter(|(a, b)| a != b)
-        .map(|(a, b)| a.rows + b.rows)
-        .sum();
-    if spilled == 0 {
+    let pairs = a.iter().zip(&b).filter(|(a, b)| a != b);
+    let spilled: u64 = pairs.map(|(a, b)| a.rows + b.rows).sum();
+    if !differing.contains(&true) {
         return Ok(());
     }
+    work.once_more(spilled);
     let partitions = spilled.div_ceil(PARTITION_ROWS).clamp(1, 256) as usize;
+    let side = async |sessions: &[Session], table: &Table| {
+        spill(work, sessions, table, &differing, partitions).await
+    };
     let (mut a, mut b) = tokio::try_join!(
-        spill(
-            work,
-            &work.sides.snapshot,
-            &work.table.snapshot,
-            &differing,
-            partitions
-        ),
-        spill(
-            work,
-            &work.sides.live,
-            &work.table.live,
-            &differing,
-            partitions
-        )
+        side(&work.sides.snapshot, &work.table.snapshot),
+        side(&work.sides.live, &work.table.live)
     )?;
+    let mut surplus = Vec::new();
     for partition in 0..partitions {
-        let failed = |cause| DiffError::Spill {
-            table: work.table.snapshot.name.clone(),
-            cause,
-        };
-        let (a, b) = (
-            a.take(partition).map_err(failed)?,
-            b.take(partition).map_err(failed)?,
-        );
-        let found = if work.table.key.is_empty() {
-            compare_bags(a, b)
-        } else {
-            compare_sets(a, b)
-        };
-        let found = found
-            .into_iter()
-            .map(|(c, k)| (c, key_of_line(&k)))
-            .collect();
-        if let (Some(snapshot), Some(live)) = (work.sides.snapshot.first(), work.sides.live.first())
-        {
-            work.confirm(snapshot, live, found).await?;
+        compare(work, &mut a, &mut b, partition, &mut surplus).await?;
+        if surplus.len() >= ROWS_A_COUNT {
+            hand_on_surplus(work, &mut surplus).await?;
         }
     }
-    Ok(())
+    hand_on_surplus(work, &mut surplus).await
 }
 
 /// Page ranges of one side, handed out to its sessions one by one. The last is open-ended: a table grows.
@@ -99,11 +73,14 @@ struct Slices {
 }
 
 impl Slices {
+    /// A slice of a partitioned table takes the same pages of every partition, as many as of all together were asked for.
     fn of(table: &Table, pages: u64) -> Self {
+        let partitions = table.all_pages.div_ceil(table.pages.max(1)).max(1);
+        let pages = (pages / partitions).max(1);
         Self {
             next: AtomicU64::new(0),
-            count: (table.pages / pages.max(1)) + 1,
-            pages: pages.max(1),
+            count: (table.pages / pages) + 1,
+            pages,
         }
     }
 
@@ -142,13 +119,20 @@ async fn sums(work: &Work<'_>, sessions: &[Session], table: &Table) -> Result<Ve
     let (key, content) = expressions(work);
     let slices = Slices::of(table, work.options.slice_pages);
     let sums = Mutex::new(vec![Sum::default(); BUCKETS]);
+    let keyed = !work.table.key.is_empty();
+    // No two rows with a key have the same hash. Equal rows must not cancel: there, wrapping sums of the two halves of
+    // each hash, exact in any order.
+    let aggregate = if keyed {
+        "bit_xor(c), 0::int8"
+    } else {
+        "sum(c & 4294967295)::int8, sum(c >> 32 & 4294967295)::int8"
+    };
     let workers = sessions.iter().map(async |session| -> Result<(), PgError> {
         while let Some(condition) = slices.next() {
-            // Wrapping sums of the two halves of each hash: exact in any order, and equal rows do not cancel.
             let sql = format!(
-                "select ({key} & {})::int4, count(*), sum(({content}) & 4294967295)::int8,
-                        sum(({content}) >> 32 & 4294967295)::int8
-                   from {} t where {condition} group by 1",
+                "select k, count(*), {aggregate}
+                   from (select ({key} & {})::int4 as k, {content} as c from {} t where {condition} offset 0) s
+                  group by k",
                 BUCKETS - 1,
                 table.from_sql()
             );
@@ -162,9 +146,13 @@ async fn sums(work: &Work<'_>, sessions: &[Session], table: &Table) -> Result<Ve
                 seen += unsigned(1);
                 if let Ok(mut sums) = sums.lock() {
                     sums[bucket].rows += unsigned(1);
-                    let halves =
-                        unsigned(2).wrapping_add(unsigned(3).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-                    sums[bucket].hash = sums[bucket].hash.wrapping_add(halves);
+                    let before = sums[bucket].hash;
+                    sums[bucket].hash = if keyed {
+                        before ^ row.get::<_, i64>(2) as u64
+                    } else {
+                        let upper = unsigned(3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                        before.wrapping_add(unsigned(2)).wrapping_add(upper)
+                    };
                 }
             }
             let (s, l) = if std::ptr::eq(table, &work.table.snapshot) {
@@ -205,11 +193,12 @@ async fn spill(
             buckets.join(",")
         )
     };
-    let place = match (work.table.key.is_empty(), table.kind) {
-        (true, TableKind::Partitioned) => "t.tableoid, t.ctid".to_owned(),
-        (true, _) => "t.ctid".to_owned(),
-        (false, _) => qualified_list("t", &work.table.key),
+    let place = if work.table.key.is_empty() {
+        Locator::by_place(table.kind).columns("t")
+    } else {
+        Locator::by_names(table, &work.table.key).texts("t")
     };
+    let place = place.join(", ");
     let slices = Slices::of(table, work.options.slice_pages);
     let spill = Mutex::new(Spill::new(partitions));
     let workers = sessions.iter().map(async |session| -> Result<(), DiffError> {
@@ -221,6 +210,7 @@ async fn spill(
             );
             let mut lines =
                 CopyLines::start(session, &format!("reading the keys of {}", table.name), &sql).await?;
+            let mut seen = 0;
             while let Some(line) = lines.next().await? {
                 let parsed = hash_and_rest(&line).and_then(|(rest, hash)| {
                     let tab = rest.iter().position(|b| *b == b'\t')?;
@@ -238,7 +228,9 @@ async fn spill(
                         .push(bucket % partitions, &place, hash)
                         .map_err(|cause| DiffError::Spill { table: table.name.clone(), cause })?;
                 }
+                seen += 1;
             }
+            work.progress(seen);
         }
         Ok(())
     });

@@ -1,7 +1,7 @@
 //! Keys of any type, and the hashes of their rows, as lines of a COPY.
 
-use crate::catalog::{Column, Table};
-use crate::ident::{Key, qualified_list, quote_literal};
+use crate::catalog::{Column, Locator, Table};
+use crate::ident::Key;
 use crate::pg::Session;
 use crate::pg::copy::{CopyLines, raw_fields, unescape};
 
@@ -9,7 +9,8 @@ use super::DiffError;
 use super::bounds::KeyRange;
 
 /// Fetches the keys of a range, at most `limit` of them, with the rows' hashes where an expression for them is given
-/// (zero otherwise). A key is its fields as COPY writes them.
+/// (zero otherwise). A key is the text of its columns (`::text`, which is not what COPY writes of a bool or an inet),
+/// escaped as COPY does it.
 pub(super) async fn fetch(
     session: &Session,
     table: &Table,
@@ -18,14 +19,13 @@ pub(super) async fn fetch(
     hash: Option<&str>,
     limit: u64,
 ) -> Result<Vec<(Box<[u8]>, u64)>, DiffError> {
-    let (condition, params) = range.condition(key);
-    let columns: Vec<&str> = key.iter().map(|c| c.name.as_str()).collect();
+    let keys = Locator::by_columns(key.iter().copied()).texts("t");
     let sql = format!(
         "copy (select {}, {} from {} t where {} limit {limit}) to stdout",
         hash.unwrap_or("0"),
-        qualified_list("t", &columns),
+        keys.join(", "),
         table.from_sql(),
-        inline(&condition, &params),
+        range.condition(key),
     );
     let mut lines = CopyLines::start(
         session,
@@ -56,32 +56,4 @@ pub(super) fn key_of_line(line: &[u8]) -> Key {
     Key(raw_fields(line)
         .map(|f| unescape(f).unwrap_or_default())
         .collect())
-}
-
-/// COPY takes no parameters: writes them into the text, last first so that `$12` is not taken for `$1`.
-fn inline(condition: &str, params: &[&str]) -> String {
-    let mut text = condition.to_owned();
-    for (n, param) in params.iter().enumerate().rev() {
-        let n = n + 1;
-        text = text.replacen(
-            &format!("${n}::"),
-            &format!("{}::", quote_literal(param)),
-            1,
-        );
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_are_written_once_each() {
-        let text = "t.a >= $1::text and t.b < $2::int8";
-        assert_eq!(
-            inline(text, &["$2::int8", "9"]),
-            "t.a >= '$2::int8'::text and t.b < '9'::int8"
-        );
-    }
 }

@@ -12,8 +12,10 @@
 
 mod bounds;
 mod bucket;
+mod habit;
 mod lines;
 mod packed;
+mod partition;
 mod range;
 mod recheck;
 pub mod report;

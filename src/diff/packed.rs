@@ -79,7 +79,7 @@ pub(super) async fn fetch(
     hash: Option<&str>,
 ) -> Result<Vec<(Packed, u64)>, PgError> {
     let key = table.column(column).into_iter().collect::<Vec<_>>();
-    let (condition, params) = range.condition(&key);
+    let condition = range.condition(&key);
     let keys = packing.send(&format!("t.{}", quote_ident(column)));
     let hashes = hash.map_or("null::bytea".to_owned(), |h| {
         format!("string_agg(int8send({h}), '')")
@@ -89,11 +89,7 @@ pub(super) async fn fetch(
         table.from_sql()
     );
     let rows = session
-        .ask(
-            &format!("reading the keys of {}", table.name),
-            &sql,
-            &params,
-        )
+        .ask(&format!("reading the keys of {}", table.name), &sql, &[])
         .await?;
     let Some(row) = rows.first() else {
         return Ok(Vec::new());

@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::try_join_all;
 
@@ -20,6 +19,7 @@ use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
 use super::bounds::{KeyRange, ranges, split};
+use super::habit::Habit;
 use super::packed::{self, Packed, Packing};
 use super::set::compare_sets;
 use super::table::Work;
@@ -37,20 +37,14 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         (&work.sides.live, &work.table.live),
     ];
     // The larger side decides where to cut.
-    let Some((sessions, table)) = sides.into_iter().max_by_key(|(_, t)| t.pages) else {
+    let Some((sessions, table)) = sides.into_iter().max_by_key(|(_, t)| t.all_pages) else {
         return Ok(());
     };
     let Some(first) = sessions.first() else {
         return Ok(());
     };
-    // A dump that was never analysed has no row count: a page of rows is taken for sixty.
-    let rows = if table.estimated_rows > 0 {
-        table.estimated_rows
-    } else {
-        table.pages * 60
-    };
     let key = work.key_columns(table);
-    let ranges = ranges(first, table, &key, rows, work.options.chunk_rows).await?;
+    let ranges = ranges(first, table, &key, work.options.chunk_rows).await?;
     let queue = Mutex::new(VecDeque::from(ranges));
     let habit = Habit::default();
     let packing = Packing::of(work.table.single_key_type().as_deref());
@@ -72,22 +66,6 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         });
     try_join_all(workers).await?;
     Ok(())
-}
-
-/// How often ranges differed lately: per mille, moving average.
-#[derive(Default)]
-struct Habit(AtomicU32);
-
-impl Habit {
-    fn saw(&self, differs: bool) {
-        let old = self.0.load(Ordering::Relaxed);
-        let new = (old * 3 + if differs { 1_000 } else { 0 }) / 4;
-        self.0.store(new, Ordering::Relaxed);
-    }
-
-    fn sums_pay(&self) -> bool {
-        self.0.load(Ordering::Relaxed) < 600
-    }
 }
 
 /// One worker: a session a side.
@@ -133,17 +111,19 @@ impl Pair<'_, '_> {
 
     async fn range(&self, range: KeyRange) -> Result<(), DiffError> {
         // The outermost ranges are open-ended: only a count tells how large they are.
-        let open = range.from.is_none() || range.to.is_none();
-        if !open && !self.habit.sums_pay() {
+        if !range.is_open() && !self.habit.sums_pay() {
             return self.whole(range, self.work.options.depth).await;
         }
         let (a, b) = self.sums(&range).await?;
+        if range.is_open() && a.rows.max(b.rows) > self.limit() {
+            return self.cut(range, a.rows >= b.rows).await;
+        }
         self.habit.saw(a != b);
         if a == b {
             self.work.seen(a.rows, b.rows);
             return Ok(());
         }
-        if a.rows.max(b.rows) > self.work.options.chunk_rows * TOO_LARGE {
+        if a.rows.max(b.rows) > self.limit() {
             return self.cut(range, a.rows >= b.rows).await;
         }
         if self.work.options.depth == Depth::Rows {
@@ -156,11 +136,16 @@ impl Pair<'_, '_> {
         self.whole(range, self.work.options.depth).await
     }
 
+    /// Rows beyond which a range is cut.
+    fn limit(&self) -> u64 {
+        self.work.options.chunk_rows * TOO_LARGE
+    }
+
     /// Compares a range by everything in it.
     async fn whole(&self, range: KeyRange, depth: Depth) -> Result<(), DiffError> {
         let (a, b) = self.fetch(&range, depth).await?;
         let (rows_a, rows_b) = (a.len(), b.len());
-        if rows_a.max(rows_b) > self.work.options.chunk_rows * TOO_LARGE {
+        if rows_a.max(rows_b) > self.limit() {
             return self.cut(range, rows_a >= rows_b).await;
         }
         let found = compare((a, b));
@@ -189,13 +174,19 @@ impl Pair<'_, '_> {
         let hash = self.hash(self.work.options.depth);
         let one = async |session: &Session, table: &Table| -> Result<Sum, PgError> {
             let key = self.work.key_columns(table);
-            let (condition, params) = range.condition(&key);
-            let sql = format!(
-                "select count(*), coalesce(bit_xor({hash}), 0) from {} t where {condition}",
-                table.from_sql()
-            );
+            let condition = range.condition(&key);
+            let from = format!("{} t where {condition}", table.from_sql());
+            // Live may have any number of rows beyond the snapshot's: what is too large need not be counted to its end.
+            let sql = if range.is_open() {
+                format!(
+                    "select count(*), coalesce(bit_xor(h), 0) from (select {hash} as h from {from} limit {}) s",
+                    self.limit() + 1
+                )
+            } else {
+                format!("select count(*), coalesce(bit_xor({hash}), 0) from {from}")
+            };
             let rows = session
-                .ask(&format!("summing {}", table.name), &sql, &params)
+                .ask(&format!("summing {}", table.name), &sql, &[])
                 .await?;
             Ok(rows.first().map_or(Sum { rows: 0, hash: 0 }, |row| Sum {
                 rows: u64::try_from(row.get::<_, i64>(0)).unwrap_or(0),
@@ -270,7 +261,7 @@ impl Pair<'_, '_> {
                 }
                 _ => {
                     let key = self.work.key_columns(table);
-                    let limit = self.work.options.chunk_rows * TOO_LARGE + 1;
+                    let limit = self.limit() + 1;
                     let rows =
                         lines::fetch(session, table, &key, range, hash.as_deref(), limit).await?;
                     Ok(Rows::Text(rows))

@@ -36,33 +36,48 @@ pub(super) fn compare_sets<K: Ord>(
     }
 }
 
+/// Rows of one content of which one side has more than the other.
+#[derive(Debug)]
+pub(super) struct Surplus<K> {
+    pub(super) change: Change,
+    /// The hash of their content.
+    pub(super) hash: u64,
+    /// How many the snapshot has.
+    pub(super) snapshot: usize,
+    /// Where those lie that are too many. Which of several equal rows is named does not matter, for they are equal.
+    pub(super) places: Vec<K>,
+}
+
 /// Compares bags of `(place, row hash)` by hash: where the snapshot has more rows of one content, the surplus was
-/// deleted; where live has more, inserted. Which of several equal rows is named does not matter, for they are equal.
+/// deleted; where live has more, inserted.
 pub(super) fn compare_bags<K: Ord>(
     mut snapshot: Vec<(K, u64)>,
     mut live: Vec<(K, u64)>,
-) -> Vec<(Change, K)> {
+) -> Vec<Surplus<K>> {
     let by_content = |x: &(K, u64), y: &(K, u64)| (x.1, &x.0).cmp(&(y.1, &y.0));
     snapshot.sort_by(by_content);
     live.sort_by(by_content);
     let mut found = Vec::new();
     let (mut a, mut b) = (snapshot.into_iter().peekable(), live.into_iter().peekable());
-    loop {
-        let order = match (a.peek(), b.peek()) {
-            (Some(x), Some(y)) => x.1.cmp(&y.1),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return found,
+    while let Some(hash) = a.peek().into_iter().chain(b.peek()).map(|x| x.1).min() {
+        let mut a: Vec<K> =
+            std::iter::from_fn(|| a.next_if(|x| x.1 == hash).map(|x| x.0)).collect();
+        let mut b: Vec<K> =
+            std::iter::from_fn(|| b.next_if(|x| x.1 == hash).map(|x| x.0)).collect();
+        let (in_snapshot, in_live) = (a.len(), b.len());
+        let (change, places) = match in_snapshot.cmp(&in_live) {
+            Ordering::Equal => continue,
+            Ordering::Greater => (Change::Deleted, a.split_off(in_live)),
+            Ordering::Less => (Change::Inserted, b.split_off(in_snapshot)),
         };
-        match order {
-            Ordering::Less => found.extend(a.next().map(|(k, _)| (Change::Deleted, k))),
-            Ordering::Greater => found.extend(b.next().map(|(k, _)| (Change::Inserted, k))),
-            Ordering::Equal => {
-                a.next();
-                b.next();
-            }
-        }
+        found.push(Surplus {
+            change,
+            hash,
+            snapshot: in_snapshot,
+            places,
+        });
     }
+    found
 }
 
 #[cfg(test)]
@@ -105,10 +120,16 @@ mod tests {
             let found = compare_bags(placed(&a), placed(&b));
             for hash in 0..6 {
                 let count = |v: &[u64]| v.iter().filter(|h| **h == hash).count();
-                let deleted = found.iter().filter(|(c, i)| *c == Change::Deleted && a[*i] == hash).count();
-                let inserted = found.iter().filter(|(c, i)| *c == Change::Inserted && b[*i] == hash).count();
-                prop_assert_eq!(deleted, count(&a).saturating_sub(count(&b)));
-                prop_assert_eq!(inserted, count(&b).saturating_sub(count(&a)));
+                let places = |change: Change, of: &[u64]| {
+                    let all = found.iter().filter(|s| s.change == change && s.hash == hash);
+                    let places: Vec<usize> = all.flat_map(|s| s.places.clone()).collect();
+                    assert!(places.iter().all(|i| of[*i] == hash));
+                    places.len()
+                };
+                prop_assert_eq!(places(Change::Deleted, &a), count(&a).saturating_sub(count(&b)));
+                prop_assert_eq!(places(Change::Inserted, &b), count(&b).saturating_sub(count(&a)));
+                let surplus = found.iter().find(|s| s.hash == hash);
+                prop_assert!(surplus.is_none_or(|s| s.snapshot == count(&a)));
             }
         }
     }

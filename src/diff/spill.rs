@@ -13,6 +13,7 @@ const MEMORY: usize = 16 << 20;
 /// Rows of one side, partitioned.
 pub(super) struct Spill {
     partitions: Vec<SpooledTempFile>,
+    bytes: Vec<u64>,
 }
 
 impl Spill {
@@ -22,6 +23,7 @@ impl Spill {
             partitions: (0..partitions)
                 .map(|_| SpooledTempFile::new(memory))
                 .collect(),
+            bytes: vec![0; partitions],
         }
     }
 
@@ -35,12 +37,28 @@ impl Spill {
                 .to_le_bytes(),
         );
         record.extend_from_slice(key);
+        self.bytes[partition] += record.len() as u64;
         self.partitions[partition].write_all(&record)
     }
 
-    /// Takes one partition back.
-    pub(super) fn take(&mut self, partition: usize) -> std::io::Result<Vec<(Box<[u8]>, u64)>> {
-        let mut file = std::mem::replace(&mut self.partitions[partition], SpooledTempFile::new(0));
+    /// Bytes set aside in a partition.
+    pub(super) fn bytes(&self, partition: usize) -> u64 {
+        self.bytes[partition]
+    }
+
+    /// Gives the room of a partition back.
+    pub(super) fn clear(&mut self, partition: usize) {
+        self.partitions[partition] = SpooledTempFile::new(0);
+        self.bytes[partition] = 0;
+    }
+
+    /// Reads those rows of one partition that are wanted, by key and hash.
+    pub(super) fn read(
+        &mut self,
+        partition: usize,
+        wanted: impl Fn(&[u8], u64) -> bool,
+    ) -> std::io::Result<Vec<(Box<[u8]>, u64)>> {
+        let file = &mut self.partitions[partition];
         file.seek(SeekFrom::Start(0))?;
         let mut input = BufReader::new(file);
         let mut rows = Vec::new();
@@ -56,7 +74,9 @@ impl Spill {
             let length = u32::from_le_bytes(length.try_into().map_err(std::io::Error::other)?);
             let mut key = vec![0; length as usize];
             input.read_exact(&mut key)?;
-            rows.push((key.into_boxed_slice(), hash));
+            if wanted(&key, hash) {
+                rows.push((key.into_boxed_slice(), hash));
+            }
         }
     }
 }
@@ -73,13 +93,17 @@ mod tests {
             spill.push((i % 2) as usize, &long, i).unwrap();
         }
         spill.push(1, b"", 99).unwrap();
-        let even = spill.take(0).unwrap();
+        assert!(spill.bytes(0) > 10 << 20);
+        let even = spill.read(0, |_, _| true).unwrap();
         assert_eq!(
             even.iter().map(|r| r.1).collect::<Vec<_>>(),
             [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
         );
         assert!(even.iter().all(|r| r.0.len() == 1 << 20));
-        assert_eq!(spill.take(1).unwrap().last().unwrap().1, 99);
-        assert!(spill.take(1).unwrap().is_empty());
+        let few = spill.read(0, |_, hash| hash > 15).unwrap();
+        assert_eq!(few.iter().map(|r| r.1).collect::<Vec<_>>(), [16, 18]);
+        assert_eq!(spill.read(1, |_, _| true).unwrap().last().unwrap().1, 99);
+        spill.clear(1);
+        assert!(spill.read(1, |_, _| true).unwrap().is_empty());
     }
 }

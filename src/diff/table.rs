@@ -1,6 +1,5 @@
 //! One table: chooses the strategy, runs it, and asks again about what it found.
 
-use std::collections::HashSet;
 use std::sync::Mutex;
 
 use crate::catalog::{Column, Comparable, Table};
@@ -8,7 +7,7 @@ use crate::event::{Event, Sink};
 use crate::ident::Key;
 use crate::pg::Session;
 
-use super::recheck::existing;
+use super::recheck::ask_again;
 use super::{Change, Counts, Depth, DiffError, Found, Sides, bucket, range};
 
 /// How to compare.
@@ -47,7 +46,7 @@ pub async fn diff_table(
     sink: Sink<'_>,
 ) -> Result<Counts, DiffError> {
     let name = table.snapshot.name.clone();
-    let rows = table.snapshot.estimated_rows + table.live.estimated_rows;
+    let rows = expected(&table.snapshot) + expected(&table.live);
     sink(Event::TableStarted {
         table: name.clone(),
         rows,
@@ -72,8 +71,16 @@ pub async fn diff_table(
     Ok(counts)
 }
 
+/// Rows as far as known beforehand; a page of a table that was never analysed is taken for sixty.
+fn expected(table: &Table) -> u64 {
+    match table.estimated_rows {
+        0 => table.all_pages * 60,
+        rows => rows,
+    }
+}
+
 fn by_range(table: &Comparable, depth: Depth) -> bool {
-    let small = table.snapshot.pages.max(table.live.pages) < SMALL_PAGES;
+    let small = table.snapshot.all_pages.max(table.live.all_pages) < SMALL_PAGES;
     let correlated = [&table.snapshot, &table.live]
         .iter()
         .all(|t| t.correlation.is_some_and(|c| c >= CORRELATED));
@@ -105,76 +112,53 @@ impl Work<'_> {
             outcome.0.snapshot_rows += snapshot_rows;
             outcome.0.live_rows += live_rows;
         }
+        self.progress(snapshot_rows + live_rows);
+    }
+
+    /// Announces rows done.
+    pub(super) fn progress(&self, rows: u64) {
         (self.sink)(Event::TableProgress {
             table: self.table.snapshot.name.clone(),
-            rows: snapshot_rows + live_rows,
+            rows,
         });
     }
 
-    /// Asks again about what a comparison found, and hands on what is confirmed. A key that turns out to be there,
-    /// merely written otherwise, is a changed row.
+    /// Announces that rows already seen are gone through once more, `rows` of them.
+    pub(super) fn once_more(&self, rows: u64) {
+        let table = self.table.snapshot.name.clone();
+        (self.sink)(Event::TableFinished {
+            table: table.clone(),
+        });
+        (self.sink)(Event::TableStarted { table, rows });
+    }
+
+    /// Asks again about what a comparison by key found, and hands on what is confirmed.
     pub(super) async fn confirm(
         &self,
         snapshot: &Session,
         live: &Session,
         found: Vec<(Change, Key)>,
     ) -> Result<(), DiffError> {
-        if found.is_empty() {
-            return Ok(());
+        if !found.is_empty() {
+            self.hand_on(ask_again(self, snapshot, live, found).await?);
         }
-        let keyed = !self.table.key.is_empty();
-        let of = |change: Change| {
-            found
-                .iter()
-                .filter(move |f| f.0 == change)
-                .map(|f| &f.1)
-                .collect::<Vec<_>>()
-        };
-        let (deleted, inserted) = (of(Change::Deleted), of(Change::Inserted));
-        let key = &self.table.key;
-        let (in_live, in_snapshot) = if keyed {
-            tokio::try_join!(
-                existing(live, &self.table.live, key, &deleted),
-                existing(snapshot, &self.table.snapshot, key, &inserted)
-            )?
-        } else {
-            (HashSet::new(), HashSet::new())
-        };
-        let (mut nth_deleted, mut nth_inserted) = (0, 0);
+        Ok(())
+    }
+
+    /// Counts differences, and hands them on.
+    pub(super) fn hand_on(&self, found: Vec<(Change, Key)>) {
         let Ok(mut outcome) = self.outcome.lock() else {
-            return Ok(());
+            return;
         };
         let (counts, hand_on) = &mut *outcome;
-        for (change, key) in found.iter() {
-            let change = match change {
-                Change::Deleted => {
-                    nth_deleted += 1;
-                    if in_live.contains(&(nth_deleted - 1)) {
-                        Change::Changed
-                    } else {
-                        Change::Deleted
-                    }
-                }
-                Change::Inserted => {
-                    nth_inserted += 1;
-                    if in_snapshot.contains(&(nth_inserted - 1)) {
-                        continue;
-                    }
-                    Change::Inserted
-                }
-                Change::Changed => Change::Changed,
-            };
+        for (change, key) in found {
             match change {
                 Change::Deleted => counts.deleted += 1,
                 Change::Inserted => counts.inserted += 1,
                 Change::Changed if self.options.depth == Depth::Keys => continue,
                 Change::Changed => counts.changed += 1,
             }
-            hand_on(Found {
-                change,
-                key: key.clone(),
-            });
+            hand_on(Found { change, key });
         }
-        Ok(())
     }
 }

@@ -291,5 +291,5 @@ fn refers(
     if relation.declared && !comparable {
         return format!("p.{p}::text = c.{c}::text");
     }
-    format!("p.{p} {} c.{c}", parent.equals.as_deref().unwrap_or("="))
+    format!("p.{p} {} c.{c}", parent.equals())
 }

@@ -87,7 +87,9 @@ impl Layout {
         for (r, relation) in relations.iter().enumerate() {
             if at(&relation.child).is_some() && (at(&relation.parent).is_some() || needed[r]) {
                 layout.relation_places[r] = Some(layout.relations.len());
-                layout.relations.push(manifest_relation(relation));
+                layout
+                    .relations
+                    .push(manifest_relation(relation, needed[r]));
             }
         }
         layout
@@ -126,7 +128,7 @@ fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {
     }
 }
 
-fn manifest_relation(relation: &Relation) -> ManifestRelation {
+fn manifest_relation(relation: &Relation, needed: bool) -> ManifestRelation {
     ManifestRelation {
         child: relation.child.clone(),
         child_columns: relation.child_columns.clone(),
@@ -134,6 +136,7 @@ fn manifest_relation(relation: &Relation) -> ManifestRelation {
         parent_columns: relation.parent_columns.clone(),
         when: relation.when.clone(),
         declared: relation.declared,
+        needed,
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn check(
 /// Parents are locked against deletion before a row points at them.
 async fn parents(session: &Session, targets: &Targets) -> Result<(), RestoreError> {
     let role = &session.target().role;
-    for parent in targets.relations.iter().flatten() {
+    for parent in targets.relations.iter().flatten().filter(|p| p.needed) {
         let sql = "select has_table_privilege($1::regclass, 'SELECT'),
                           has_any_column_privilege($1::regclass, 'UPDATE'), row_security_active($1::regclass)";
         let name = parent.parent.sql();

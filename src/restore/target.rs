@@ -91,6 +91,8 @@ pub struct TargetRelation {
     pub parent: TableName,
     /// Its columns that are referenced.
     pub columns: Vec<String>,
+    /// Rows of it are locked.
+    pub needed: bool,
     /// As SQL, with ONLY where that is right.
     pub parent_from: String,
     /// Looks parents up by the columns referenced.
@@ -152,6 +154,7 @@ fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetR
         .then(|| TargetRelation {
             parent: relation.parent.clone(),
             columns: relation.parent_columns.clone(),
+            needed: relation.needed,
             parent_from: parent.from_sql(),
             locator: Locator::by_names(parent, &relation.parent_columns),
         })

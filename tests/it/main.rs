@@ -5,14 +5,17 @@
 
 mod bad_input;
 mod bundle;
+mod catalog;
 mod cli;
 mod cluster;
+mod diff;
 mod docs;
 mod doctor;
 mod edges;
 mod extract;
 mod pg;
 mod postgres;
+mod postgres_hashes;
 mod restore;
 mod support;
 mod tokens;

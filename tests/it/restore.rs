@@ -13,6 +13,7 @@ mod library;
 mod neighbours;
 mod people;
 mod refused;
+mod rights;
 mod stories;
 mod story;
 mod undoable;

@@ -67,4 +67,7 @@ pub struct ManifestRelation {
     /// Stated by the configuration; no foreign key guards it.
     #[serde(default)]
     pub declared: bool,
+    /// Some unit needs a row of the parent that is not its own: such rows are locked when it goes in.
+    #[serde(default)]
+    pub needed: bool,
 }

@@ -61,6 +61,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
             parent_columns: vec!["id".into()],
             when: vec![("kind".into(), "T".into())],
             declared: true,
+            needed: true,
         }],
         totals: Totals {
             rows,

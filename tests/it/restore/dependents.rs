@@ -116,6 +116,40 @@ fn units_wait_for_the_one_they_depend_on() {
     }
 }
 
+/// A parent that came back in an earlier batch can be deleted again before its children's turn: no child may point at
+/// nothing, whether a foreign key watches or not.
+#[test]
+fn a_parent_that_is_gone_again_takes_no_children() {
+    for foreign_keys in [true, false] {
+        let incident = incident(foreign_keys);
+        incident.restore_with(&["--max-units", "12"]).expect_code(4);
+        let live = &incident.live;
+        let gone = live.count("select max(id) from procedures");
+        let back = live.count(&format!(
+            "select count(*) from dossiers where procedure_id = {gone}"
+        ));
+        let orphans = 10 - back as u64;
+        assert!(orphans > 0);
+        live.run(&format!(
+            "delete from dossiers where procedure_id = {gone}; delete from procedures where id = {gone}"
+        ));
+        let output = incident.restore().expect_code(4);
+        Ledger::of(&output).expect(&[("inserted", 92 - orphans), ("quarantined", orphans)]);
+        assert_eq!(
+            live.count("select count(*) from dossiers d where not exists (select from procedures p where p.id = d.procedure_id)"),
+            0
+        );
+        let left = incident.quarantine();
+        assert!(
+            left.iter().all(|l| l["reason"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("public.procedures {gone},"))),
+            "{left:#?}"
+        );
+    }
+}
+
 /// Waits until a count is not zero.
 pub(super) fn wait_for(incident: &Incident, sql: &str) {
     for _ in 0..200 {

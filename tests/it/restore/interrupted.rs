@@ -206,6 +206,55 @@ fn killed_again_and_again() {
     whole(&incident, &incident.restore().ok());
 }
 
+/// A process that stands still in the middle of a batch (a laptop's lid, a debugger) holds its locks for a second or so,
+/// not for as long as it sleeps; woken, it goes on.
+#[test]
+fn a_frozen_process_lets_go() {
+    let incident = large();
+    let mut child = incident
+        .restore_command(&[])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let signal = |name: &str| {
+        let pid = child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([name, &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    let open = "select count(*) from pg_stat_activity where application_name = 'reinstate restore'
+                 and datname = current_database() and state = 'idle in transaction'";
+    let mut seen = false;
+    for _ in 0..400 {
+        signal("-STOP");
+        // Whatever the server was doing is done by now.
+        std::thread::sleep(Duration::from_millis(30));
+        if incident.live.count(open) > 0 {
+            seen = true;
+            break;
+        }
+        signal("-CONT");
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    if seen {
+        let started = Instant::now();
+        while incident.live.count(open) > 0 {
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "still holds its locks"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    signal("-CONT");
+    let output = child.wait_with_output().unwrap();
+    assert!(seen, "never stopped in the middle of a transaction");
+    assert!(output.status.success());
+    assert_eq!(dump(&incident.live), incident.before);
+}
+
 #[test]
 fn the_servers_end_of_a_session_is_survived() {
     let incident = large();

@@ -111,6 +111,13 @@ pub(crate) fn database() -> TestDb {
     db
 }
 
+/// A new, empty database made with these options of CREATE DATABASE.
+pub(crate) fn database_with(options: &str) -> TestDb {
+    let db = TestDb::unused();
+    admin(&format!("create database {} {options}", db.name));
+    db
+}
+
 /// `(snapshot, live)`: two databases with the same content, the snapshot as a physical backup would be (same OIDs).
 pub(crate) fn pair(setup: &str) -> (TestDb, TestDb) {
     let live = database();

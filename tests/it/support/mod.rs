@@ -16,7 +16,9 @@ use std::sync::OnceLock;
 use reinstate::cluster::{Cluster, Programs, Settings};
 
 pub(crate) use case::{Case, Output, reinstate};
-pub(crate) use database::{TestDb, copy_database, database, dump_restore, pair, pair_dumped};
+pub(crate) use database::{
+    TestDb, copy_database, database, database_with, dump_restore, pair, pair_dumped,
+};
 pub(crate) use oracle::dump;
 
 /// PostgreSQL's programs: in `REINSTATE_PG_BIN` if it is set, otherwise where they usually are.

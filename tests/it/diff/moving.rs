@@ -1,0 +1,71 @@
+//! Live changes while it is read: a row that is there all the time is never reported deleted.
+
+use std::time::{Duration, Instant};
+
+use super::{lines, run_with};
+use crate::support::{TestDb, pair_dumped};
+
+/// Works in live until `stop` exists there.
+fn disturb(live: &TestDb, statements: &str) -> std::process::Child {
+    live.spawn(&format!(
+        "do $$ begin
+           for i in 1..1000000 loop
+             exit when to_regclass('public.stop') is not null;
+             {statements}
+             commit;
+           end loop;
+         end $$;"
+    ))
+}
+
+fn finish(live: &TestDb, mut child: std::process::Child) {
+    live.run("create table stop ()");
+    assert!(child.wait().expect("psql ends").success());
+}
+
+#[test]
+fn rows_that_move_while_they_are_read() {
+    let (snapshot, live) = pair_dumped(
+        "create table by_range (k int primary key, v text) with (fillfactor = 60);
+         create table by_bucket (k float8 primary key, v text) with (fillfactor = 60);
+         create table bag (k int, v text);
+         insert into by_range select n, repeat('x', 20) from generate_series(1, 6000) n;
+         insert into by_bucket select n, repeat('x', 20) from generate_series(1, 6000) n;
+         insert into bag select n, repeat('x', 20) from generate_series(1, 6000) n;",
+    );
+    live.run("delete from by_range where k <= 10; delete from by_bucket where k <= 10; delete from bag where k <= 10");
+    // Each row moves to another place again and again: some with other content, those of the bag with the same. Rows
+    // beyond the snapshot's come and go.
+    let worker = disturb(
+        &live,
+        "update by_range set v = v || '' where k % 17 = i % 17 and k > 10;
+         update by_bucket set v = i::text where k::int % 17 = i % 17 and k > 10;
+         update bag set v = v where k % 7 = i % 7 and k > 10;
+         insert into by_range values (100000 + i, 'new'); delete from by_range where k = 100000 + i - 3;
+         insert into by_bucket values (100000 + i, 'new'); delete from by_bucket where k = 100000 + i - 3;",
+    );
+    let until = Instant::now() + Duration::from_secs(6);
+    let mut rounds = 0;
+    while Instant::now() < until || rounds < 4 {
+        let depth = if rounds % 2 == 0 { "rows" } else { "keys" };
+        let (case, _, _) = run_with(&snapshot, &live, depth, &["--jobs", "1"]);
+        let found = lines(&case);
+        for table in ["public.by_range", "public.by_bucket"] {
+            let deleted = found[table].iter().filter(|d| d.0 == "deleted");
+            let mut keys: Vec<u32> = deleted.map(|d| d.1[0].parse().unwrap()).collect();
+            keys.sort_unstable();
+            assert_eq!(
+                keys,
+                (1..=10).collect::<Vec<_>>(),
+                "{table} in round {rounds}"
+            );
+        }
+        // Rewritten with the content that it had, no row of this table has changed.
+        let changed = found["public.by_range"].iter().filter(|d| d.0 == "changed");
+        assert_eq!(changed.count(), 0, "round {rounds}");
+        let deleted = found["public.bag"].iter().filter(|d| d.0 == "deleted");
+        assert_eq!(deleted.count(), 10, "the bag in round {rounds}");
+        rounds += 1;
+    }
+    finish(&live, worker);
+}

@@ -1,0 +1,139 @@
+//! What the writing role must be granted: what is missing is named before anything is written, and the grant named is
+//! enough.
+
+use super::Incident;
+use super::library::{LOST, incident};
+use crate::support::{Output, dump};
+
+/// A role with all rights but those that a test takes away.
+struct Role<'a> {
+    incident: &'a Incident,
+    name: String,
+}
+
+impl<'a> Role<'a> {
+    fn new(incident: &'a Incident, name: &str) -> Self {
+        let database = &incident.live.name;
+        let name = format!("{name}_{}", std::process::id());
+        incident.live.run(&format!(
+            "create role {name} login;
+             grant select, insert on all tables in schema public to {name};
+             grant update (name) on owners to {name};
+             revoke temporary on database {database} from public;
+             grant create on database {database} to {name}"
+        ));
+        Self { incident, name }
+    }
+
+    fn restore(&self, execute: bool) -> Output {
+        let live = self.incident.live.conninfo_as(&self.name);
+        let mut args = vec!["restore", "--live", &live];
+        if execute {
+            args.extend(["--execute", "--unrehearsed", "test"]);
+        }
+        self.incident.case.run(args)
+    }
+
+    /// Plan and deed are refused with these words, before a journal exists.
+    fn refused(&self, words: &str) {
+        for execute in [false, true] {
+            let output = self.restore(execute).expect_code(3);
+            assert!(output.stderr.contains(words), "{}", output.stderr);
+        }
+        let journal = "select count(*) from pg_namespace where nspname = 'reinstate'";
+        assert_eq!(self.incident.live.count(journal), 0);
+    }
+}
+
+impl Drop for Role<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let name = &self.name;
+            self.incident.live.run(&format!(
+                "reassign owned by {name} to current_user; drop owned by {name}; drop role {name}"
+            ));
+        }
+    }
+}
+
+#[test]
+fn the_least_rights_are_enough() {
+    let incident = incident();
+    let role = Role::new(&incident, "least");
+    role.restore(true).ok();
+    assert_eq!(dump(&incident.live), incident.before);
+}
+
+#[test]
+fn locking_parents_takes_a_right_to_update() {
+    let incident = incident();
+    let role = Role::new(&incident, "locker");
+    incident.live.run(&format!(
+        "revoke update (name) on owners from {}",
+        role.name
+    ));
+    role.refused(&format!(
+        "GRANT SELECT, UPDATE (\"id\") ON \"public\".\"owners\" TO {}",
+        role.name
+    ));
+    incident.live.run(&format!(
+        "grant select, update (id) on owners to {}",
+        role.name
+    ));
+    role.restore(true).ok();
+}
+
+#[test]
+fn row_security_on_a_parent() {
+    let incident = incident();
+    let role = Role::new(&incident, "secured");
+    incident
+        .live
+        .run("alter table owners enable row level security");
+    role.refused("BYPASSRLS");
+    incident
+        .live
+        .run(&format!("alter role {} bypassrls", role.name));
+    role.restore(true).ok();
+}
+
+#[test]
+fn staging_takes_a_right_to_temporary_tables() {
+    let incident = Incident::new(
+        "create table bag (a int); insert into bag select generate_series(1, 9)",
+        "delete from bag where a < 4",
+    );
+    incident.extract(&[]);
+    let database = &incident.live.name;
+    let name = format!("stager_{}", std::process::id());
+    incident.live.run(&format!(
+        "create role {name} login; grant select, insert on bag to {name};
+         revoke temporary on database {database} from public; grant create on database {database} to {name}"
+    ));
+    let role = Role {
+        incident: &incident,
+        name,
+    };
+    role.refused("GRANT TEMPORARY ON DATABASE");
+    incident.live.run(&format!(
+        "grant temporary on database {database} to {}",
+        role.name
+    ));
+    role.restore(true).ok();
+    assert_eq!(dump(&incident.live), incident.before);
+}
+
+#[test]
+fn a_schema_made_beforehand_needs_no_right_to_create_one() {
+    let incident = incident();
+    let role = Role::new(&incident, "guest");
+    let name = &role.name;
+    incident.live.run(&format!(
+        "revoke create on database {} from {name}; create schema reinstate authorization {name}",
+        incident.live.name
+    ));
+    role.restore(true).ok();
+    assert_eq!(dump(&incident.live), incident.before);
+    let restored = "select sum(inserted) from reinstate.batch_rows";
+    assert_eq!(incident.live.count(restored) as u64, LOST);
+}

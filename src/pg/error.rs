@@ -145,6 +145,14 @@ impl PgError {
         self.sqlstate()
             .is_some_and(|s| transient.iter().any(|t| t.code() == s))
     }
+
+    /// Whether the server is in no state to do it for anybody: out of disk or memory, read-only since a failover,
+    /// without the right. What was being done is not at fault.
+    pub fn is_general(&self) -> bool {
+        self.sqlstate().is_some_and(|s| {
+            s.starts_with("53") || s.starts_with("58") || matches!(s, "25006" | "42501")
+        })
+    }
 }
 
 const DIRECTLY: &str = "connect to PostgreSQL directly, or to a pool in session mode";

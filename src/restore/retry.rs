@@ -50,6 +50,8 @@ impl Worker<'_> {
                     self.reconnect(error).await?;
                 }
                 Err(error) if error.sqlstate() == Some("57014") => return Ok(Outcome::TooSlow),
+                // No unit is at fault: the run stops, and goes on when it is called again.
+                Err(error) if error.is_general() => return Err(error.into()),
                 Err(error) => return Ok(Outcome::Refused(error)),
             }
         }

@@ -65,6 +65,68 @@ fn units_left_out_get_another_chance_when_a_run_goes_on() {
     assert_eq!(dump(&incident.live), incident.before);
 }
 
+#[test]
+fn a_server_in_trouble_is_no_units_fault() {
+    let incident = incident();
+    incident.live.run(
+        "create function full_disk(n int) returns bool language plpgsql as
+            $$ begin if n = 6 then raise disk_full using message = 'no space left'; end if; return true; end $$;
+         alter table books add constraint room check (full_disk(pages)) not valid",
+    );
+    let output = incident.restore().expect_code(4);
+    assert!(
+        output.stderr.contains("no space left") && output.stderr.contains("again"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(
+        incident.live.query_text("select state from reinstate.run"),
+        "running"
+    );
+    assert_eq!(
+        incident
+            .live
+            .count("select count(*) from reinstate.quarantined"),
+        0
+    );
+    incident.live.run("alter table books drop constraint room");
+    let output = incident.restore().ok();
+    Ledger::of(&output).expect(&[("inserted", LOST)]);
+    assert_eq!(incident.live.count("select count(*) from reinstate.run"), 1);
+    assert_eq!(dump(&incident.live), incident.before);
+}
+
+#[test]
+fn a_unit_that_takes_too_long() {
+    let incident = Incident::new(
+        "create table roots (id int primary key);
+         create table leaves (id int primary key, root_id int not null references roots on delete cascade);
+         insert into roots select n from generate_series(1, 30) n;
+         insert into leaves select n, 1 + n % 30 from generate_series(1, 120) n;
+         insert into leaves select 1000 + n, 30 from generate_series(1, 150) n",
+        "delete from roots",
+    );
+    incident.extract(&[]);
+    // Twenty milliseconds a row: most units fit in a batch, one takes three seconds.
+    incident.live.run(
+        "create function slow(n int) returns bool language plpgsql as $$ begin perform pg_sleep(0.02); return true; end $$;
+         alter table leaves add constraint slow check (slow(id))",
+    );
+    let output = incident.restore().expect_code(4);
+    Ledger::of(&output).expect(&[("inserted", 29 * 5), ("quarantined", 155)]);
+    let left = incident.quarantine();
+    assert!(
+        left[0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("--max-unit-time"),
+        "{left:?}"
+    );
+    let output = incident.restore_with(&["--max-unit-time", "20s"]).ok();
+    Ledger::of(&output).expect(&[("inserted", 155), ("already_present", 29 * 5)]);
+    assert_eq!(dump(&incident.live), incident.before);
+}
+
 /// 2,000 roots with eight dependents each, and as many rows without a key: about 20,000.
 fn large() -> Incident {
     let incident = Incident::new(

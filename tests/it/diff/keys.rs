@@ -434,6 +434,8 @@ async fn key_types_that_differ_between_the_sides() {
          insert into moods values ('sad', 'x'), ('ok', 'x'), ('gone', 'x');
          create domain d as int check (value < 100); create table domains (k d primary key, v text);
          insert into domains values (1, 'x'), (50, 'x');
+         create table days (k timestamp primary key, v text);
+         insert into days values ('2020-01-21 16:40:00', 'x'), ('2020-01-22 00:00:00', 'x');
          create table texts (k text primary key, v text);
          insert into texts values ('00000000-0000-0000-0000-000000000000', 'x'), ('no uuid', 'x');",
     );
@@ -447,6 +449,7 @@ async fn key_types_that_differ_between_the_sides() {
          insert into moods values ('ok', 'x'), ('new', 'x');
          create domain d as int check (value < 10); create table domains (k d primary key, v text);
          insert into domains values (1, 'x'), (2, 'x');
+         create table days (k date primary key, v text); insert into days values ('2020-01-21', 'x');
          create table texts (k uuid primary key, v text);
          insert into texts values ('00000000-0000-0000-0000-000000000000', 'x'),
                                   ('00000000-0000-0000-0000-000000000001', 'x');",
@@ -474,6 +477,15 @@ async fn key_types_that_differ_between_the_sides() {
     assert_eq!(
         of("public.moods"),
         ["deleted gone", "deleted sad", "inserted new"]
+    );
+    // A moment of that day is not the day.
+    assert_eq!(
+        of("public.days"),
+        [
+            "deleted 2020-01-21 16:40:00",
+            "deleted 2020-01-22 00:00:00",
+            "inserted 2020-01-21"
+        ]
     );
     assert_eq!(of("public.domains"), ["deleted 50", "inserted 2"]);
     assert_eq!(

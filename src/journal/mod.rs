@@ -60,17 +60,6 @@ pub enum JournalError {
         /// Its `application_name`.
         application: String,
     },
-    /// The schema is there, and closed to this role.
-    #[error(
-        "role {role} may not look into schema reinstate on {target}, which holds the journal: \
-         GRANT USAGE ON SCHEMA reinstate TO {role}, and the rights on its tables that docs/RIGHTS.md lists"
-    )]
-    NoUsage {
-        /// Host, database and role.
-        target: String,
-        /// The role.
-        role: String,
-    },
     /// Something the states do not allow.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),

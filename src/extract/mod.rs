@@ -9,6 +9,7 @@
 mod candidates;
 mod edges;
 mod keys;
+mod layout;
 mod pack;
 mod roots;
 
@@ -157,7 +158,7 @@ pub async fn extract(
         .add_across_units(session, &candidates, &relations, &units)
         .await?;
 
-    let layout = pack::Layout::new(&candidates, &relations, &references, &units);
+    let layout = layout::Layout::new(&candidates, &relations, &references, &units);
     writer.add_tables(layout.manifest_tables(&candidates))?;
     let from = request.snapshot_time.map(|t| t.to_string());
     let evidence = crate::bundle::Evidence {

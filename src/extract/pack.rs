@@ -1,15 +1,12 @@
-//! Writes the units: which tables, in which order, and their rows as the snapshot's COPY gives them.
+//! Writes the units with their rows as the snapshot's COPY gives them.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::bundle::{
-    BundleWriter, Evidence, ManifestColumn, ManifestRelation, ManifestTable, Need, RowName,
-    UnitRecord,
-};
-use crate::catalog::{Identity, Relation, Table};
-use crate::closure::{Node, Unit, Units, insertion_order};
+use crate::bundle::{BundleWriter, Evidence, Need, RowName, UnitRecord};
+use crate::catalog::Table;
+use crate::closure::{Node, Unit, Units};
 use crate::ident::{Key, TableName, column_list, qualified_list};
 use crate::pg::Session;
 use crate::pg::copy::CopyLines;
@@ -17,128 +14,12 @@ use crate::pg::copy::CopyLines;
 use super::ExtractError;
 use super::candidates::Candidates;
 use super::edges::References;
+use super::layout::Layout;
 
 /// Rows fetched at once, at most.
 const GROUP_ROWS: usize = 2_000;
 /// Bytes fetched at once, about, by the tables' average row.
 const GROUP_BYTES: u64 = 16 << 20;
-
-/// Tables and relations as the manifest numbers them.
-pub(super) struct Layout {
-    /// Candidate table by manifest table.
-    order: Vec<usize>,
-    /// Manifest table by candidate table.
-    places: Vec<Option<usize>>,
-    pub(super) groups: Vec<Vec<usize>>,
-    cyclic: Vec<bool>,
-    pub(super) relations: Vec<ManifestRelation>,
-    /// Manifest relation by relation.
-    relation_places: Vec<Option<usize>>,
-}
-
-impl Layout {
-    /// Numbers the tables that have rows in a unit by insertion order, and the relations that touch them.
-    pub(super) fn new(
-        candidates: &Candidates,
-        relations: &[Relation],
-        references: &References,
-        units: &Units,
-    ) -> Self {
-        let used: Vec<usize> = (0..candidates.tables.len())
-            .filter(|t| {
-                (0..candidates.count(*t)).any(|r| units.unit_of(candidates.node(*t, r)).is_some())
-            })
-            .collect();
-        let at = |name: &TableName| {
-            candidates
-                .table(name)
-                .and_then(|t| used.iter().position(|u| *u == t))
-        };
-        let among: Vec<(usize, usize)> = relations
-            .iter()
-            .filter_map(|r| Some((at(&r.child)?, at(&r.parent)?)))
-            .collect();
-        let mut layout = Self {
-            order: Vec::new(),
-            places: vec![None; candidates.tables.len()],
-            groups: Vec::new(),
-            cyclic: Vec::new(),
-            relations: Vec::new(),
-            relation_places: vec![None; relations.len()],
-        };
-        for group in insertion_order(used.len(), &among) {
-            let mut places = Vec::new();
-            for member in group.tables {
-                layout.places[used[member]] = Some(layout.order.len());
-                places.push(layout.order.len());
-                layout.order.push(used[member]);
-                layout.cyclic.push(group.cyclic || group.self_reference);
-            }
-            layout.groups.push(places);
-        }
-        let needed: Vec<bool> = {
-            let mut needed = vec![false; relations.len()];
-            references
-                .needs
-                .iter()
-                .for_each(|(_, r, _)| needed[usize::from(*r)] = true);
-            needed
-        };
-        for (r, relation) in relations.iter().enumerate() {
-            if at(&relation.child).is_some() && (at(&relation.parent).is_some() || needed[r]) {
-                layout.relation_places[r] = Some(layout.relations.len());
-                layout
-                    .relations
-                    .push(manifest_relation(relation, needed[r]));
-            }
-        }
-        layout
-    }
-
-    /// The tables as the manifest describes them.
-    pub(super) fn manifest_tables(&self, candidates: &Candidates) -> Vec<ManifestTable> {
-        self.order
-            .iter()
-            .zip(&self.cyclic)
-            .map(|(t, cyclic)| {
-                let table = &candidates.tables[*t];
-                ManifestTable {
-                    table: table.snapshot.name.clone(),
-                    file: String::new(),
-                    columns: table.snapshot.columns.iter().map(manifest_column).collect(),
-                    key: table.key.clone(),
-                    rows: 0,
-                    cyclic: *cyclic,
-                }
-            })
-            .collect()
-    }
-}
-
-fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {
-    ManifestColumn {
-        name: column.name.clone(),
-        type_name: column.type_name.clone(),
-        not_null: column.not_null,
-        generated: column.generated,
-        identity: column.identity.map(|i| match i {
-            Identity::Always => "always".to_owned(),
-            Identity::ByDefault => "by default".to_owned(),
-        }),
-    }
-}
-
-fn manifest_relation(relation: &Relation, needed: bool) -> ManifestRelation {
-    ManifestRelation {
-        child: relation.child.clone(),
-        child_columns: relation.child_columns.clone(),
-        parent: relation.parent.clone(),
-        parent_columns: relation.parent_columns.clone(),
-        when: relation.when.clone(),
-        declared: relation.declared,
-        needed,
-    }
-}
 
 /// Rows and units (by root) of each table, in insertion order.
 type Written = Vec<(TableName, u64, u64)>;

@@ -19,6 +19,7 @@ mod insert;
 mod look;
 mod plan;
 mod prepare;
+mod read_back;
 mod retry;
 mod run;
 mod tally;

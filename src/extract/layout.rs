@@ -1,0 +1,126 @@
+//! The bundle's layout: which tables it holds in which order, and which relations, as the manifest numbers them.
+
+use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable};
+use crate::catalog::{Identity, Relation};
+use crate::closure::{Units, insertion_order};
+use crate::ident::TableName;
+
+use super::candidates::Candidates;
+use super::edges::References;
+
+/// Tables and relations as the manifest numbers them.
+pub(super) struct Layout {
+    /// Candidate table by manifest table.
+    pub(super) order: Vec<usize>,
+    /// Manifest table by candidate table.
+    pub(super) places: Vec<Option<usize>>,
+    pub(super) groups: Vec<Vec<usize>>,
+    cyclic: Vec<bool>,
+    pub(super) relations: Vec<ManifestRelation>,
+    /// Manifest relation by relation.
+    pub(super) relation_places: Vec<Option<usize>>,
+}
+
+impl Layout {
+    /// Numbers the tables that have rows in a unit by insertion order, and the relations that touch them.
+    pub(super) fn new(
+        candidates: &Candidates,
+        relations: &[Relation],
+        references: &References,
+        units: &Units,
+    ) -> Self {
+        let used: Vec<usize> = (0..candidates.tables.len())
+            .filter(|t| {
+                (0..candidates.count(*t)).any(|r| units.unit_of(candidates.node(*t, r)).is_some())
+            })
+            .collect();
+        let at = |name: &TableName| {
+            candidates
+                .table(name)
+                .and_then(|t| used.iter().position(|u| *u == t))
+        };
+        let among: Vec<(usize, usize)> = relations
+            .iter()
+            .filter_map(|r| Some((at(&r.child)?, at(&r.parent)?)))
+            .collect();
+        let mut layout = Self {
+            order: Vec::new(),
+            places: vec![None; candidates.tables.len()],
+            groups: Vec::new(),
+            cyclic: Vec::new(),
+            relations: Vec::new(),
+            relation_places: vec![None; relations.len()],
+        };
+        for group in insertion_order(used.len(), &among) {
+            let mut places = Vec::new();
+            for member in group.tables {
+                layout.places[used[member]] = Some(layout.order.len());
+                places.push(layout.order.len());
+                layout.order.push(used[member]);
+                layout.cyclic.push(group.cyclic || group.self_reference);
+            }
+            layout.groups.push(places);
+        }
+        let needed: Vec<bool> = {
+            let mut needed = vec![false; relations.len()];
+            references
+                .needs
+                .iter()
+                .for_each(|(_, r, _)| needed[usize::from(*r)] = true);
+            needed
+        };
+        for (r, relation) in relations.iter().enumerate() {
+            if at(&relation.child).is_some() && (at(&relation.parent).is_some() || needed[r]) {
+                layout.relation_places[r] = Some(layout.relations.len());
+                layout
+                    .relations
+                    .push(manifest_relation(relation, needed[r]));
+            }
+        }
+        layout
+    }
+
+    /// The tables as the manifest describes them.
+    pub(super) fn manifest_tables(&self, candidates: &Candidates) -> Vec<ManifestTable> {
+        self.order
+            .iter()
+            .zip(&self.cyclic)
+            .map(|(t, cyclic)| {
+                let table = &candidates.tables[*t];
+                ManifestTable {
+                    table: table.snapshot.name.clone(),
+                    file: String::new(),
+                    columns: table.snapshot.columns.iter().map(manifest_column).collect(),
+                    key: table.key.clone(),
+                    rows: 0,
+                    cyclic: *cyclic,
+                }
+            })
+            .collect()
+    }
+}
+
+fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {
+    ManifestColumn {
+        name: column.name.clone(),
+        type_name: column.type_name.clone(),
+        not_null: column.not_null,
+        generated: column.generated,
+        identity: column.identity.map(|i| match i {
+            Identity::Always => "always".to_owned(),
+            Identity::ByDefault => "by default".to_owned(),
+        }),
+    }
+}
+
+fn manifest_relation(relation: &Relation, needed: bool) -> ManifestRelation {
+    ManifestRelation {
+        child: relation.child.clone(),
+        child_columns: relation.child_columns.clone(),
+        parent: relation.parent.clone(),
+        parent_columns: relation.parent_columns.clone(),
+        when: relation.when.clone(),
+        declared: relation.declared,
+        needed,
+    }
+}

@@ -211,7 +211,7 @@ fn killed_again_and_again() {
 #[test]
 fn a_frozen_process_lets_go() {
     let incident = large();
-    let mut child = incident
+    let child = incident
         .restore_command(&[])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -11,17 +11,21 @@ const LOCK: (i32, i32) = (0x7265_696e, 0x7374_6174);
 
 /// How long a predecessor that died may take to end its session.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where no run is known to be unfinished: it may have died before it could record one.
+const SOME_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes the lock.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLock;
 
 impl RunLock {
-    /// Takes the lock for `session`; with `patient`, waits up to ten seconds for a dead predecessor's session to end.
+    /// Takes the lock for `session`; waits a moment for a dead predecessor's session to end, with `patient` up to ten
+    /// seconds.
     ///
     /// Errors: `Busy`, naming who holds it.
     pub async fn take(session: &Session, patient: bool) -> Result<Self, JournalError> {
         let started = Instant::now();
+        let patience = if patient { PATIENCE } else { SOME_PATIENCE };
         loop {
             let sql = "select pg_try_advisory_lock($1, $2)";
             let row = session
@@ -30,7 +34,7 @@ impl RunLock {
             if row.get(0) {
                 return Ok(Self);
             }
-            if !patient || started.elapsed() >= PATIENCE {
+            if started.elapsed() >= patience {
                 return Err(Self::busy(session).await?);
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

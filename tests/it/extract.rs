@@ -1,9 +1,8 @@
 //! `extract`: what is chosen, what is refused, and that a live database that moves is read rightly.
 
-use std::process::{Child, Stdio};
+mod moving;
 
 use crate::restore::{Incident, Ledger};
-use crate::support::Output;
 
 const SETUP: &str = "
 create table users (id int primary key, name text);
@@ -138,80 +137,4 @@ fn a_snapshot_is_never_written_to() {
     ));
     incident.run(&["diff"]).expect_code(1);
     incident.extract(&[]);
-}
-
-/// Changes every row again and again, in all the ways that keep it: in place, moved, and deleted and inserted again in
-/// one transaction. Rows with negative keys come and go.
-const WORK: &str = "
-do $$
-declare i int;
-begin
-  for i in 1..100000 loop
-    update kept set n = n + 1 where id % 97 = i % 97;
-    update bag set n = n where a % 97 = i % 97;
-    with gone as (delete from kept where id % 89 = i % 89 returning *)
-      insert into again select * from gone;
-    insert into kept select * from again;
-    delete from again;
-    insert into kept values (-i, 0, 'new');
-    delete from kept where id = least(-i + 5, 0);
-    commit;
-  end loop;
-end $$;";
-
-fn at_work(incident: &Incident) -> Child {
-    let mut psql = incident.live.client("psql");
-    psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", WORK]);
-    psql.stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-#[test]
-fn rows_that_change_all_the_time_are_never_reported_deleted() {
-    let incident = Incident::new(
-        "create table kept (id bigint primary key, n int not null, note text);
-         create table words (word text collate \"en-x-icu\" primary key, n int not null);
-         create table bag (a int, n int);
-         create table again (like kept);
-         insert into kept select n, 0, repeat('x', 200) from generate_series(1, 6000) n;
-         insert into words select 'word ' || n, 0 from generate_series(1, 6000) n;
-         insert into bag select n, 0 from generate_series(1, 6000) n",
-        "delete from kept where id between 1001 and 1010 or id in (1, 6000);
-         delete from words where n = 0 and word like 'word 77%';
-         delete from bag where a between 501 and 507",
-    );
-    let lost_words = incident
-        .snapshot
-        .count("select count(*) from words where word like 'word 77%'") as u64;
-    let application = at_work(&incident);
-    for depth in ["keys", "rows", "keys", "rows"] {
-        let found = incident
-            .run(&["diff", "--depth", depth])
-            .expect_code(1)
-            .json();
-        let deleted = |table: &str| {
-            let tables = found["tables"].as_array().unwrap();
-            let of = tables.iter().find(|t| t["table"] == table).unwrap();
-            of["deleted"].as_u64().unwrap()
-        };
-        assert_eq!(deleted("public.kept"), 12, "{found:#}");
-        assert_eq!(deleted("public.words"), lost_words, "{found:#}");
-        assert_eq!(deleted("public.bag"), 7, "{found:#}");
-    }
-    let extracted = incident.extract(&[]);
-    assert_eq!(extracted.total("rows"), 12 + lost_words + 7);
-    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 12 + lost_words + 7)]);
-    let busy = incident.live.count(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity
-          where datname = current_database() and query like '%for i in 1..100000 loop%' and pid <> pg_backend_pid()",
-    );
-    assert_eq!(busy, 1, "the application had stopped before the end");
-    let ended: Output = application.wait_with_output().unwrap().into();
-    assert!(
-        ended.stderr.contains("terminating connection"),
-        "{}",
-        ended.stderr
-    );
 }

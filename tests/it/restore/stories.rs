@@ -2,21 +2,58 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::support::{Output, long};
 
 use super::harness::{Deed, Incident, play};
-use super::story::Story;
+use super::story::{Backup, Story};
 
 /// Stories played at the same time.
 const PLAYERS: usize = 3;
 
 #[test]
 fn every_story_ends_as_it_began() {
-    play_all(&Incident::restore);
+    play_all(None, &Incident::restore);
+}
+
+#[test]
+fn every_story_from_a_dump() {
+    if long() {
+        play_all(Some(Backup::Dumped), &Incident::restore);
+    }
+}
+
+#[test]
+fn every_story_killed_on_the_way() {
+    if long() {
+        play_all(None, &killed_on_the_way);
+    }
+}
+
+/// Kills the restore later and later, until one comes to its end.
+fn killed_on_the_way(incident: &Incident) -> Output {
+    for milliseconds in (20..).step_by(7) {
+        let mut command = incident.restore_command(&[]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        if output.status.code().is_some() {
+            return output.into();
+        }
+    }
+    unreachable!("one comes to its end")
 }
 
 /// Plays them, and names those that fail.
-fn play_all(deed: Deed<'_>) {
+fn play_all(backup: Option<Backup>, deed: Deed<'_>) {
     let stories = Mutex::new(directories());
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -28,8 +65,11 @@ fn play_all(deed: Deed<'_>) {
                         .unwrap()
                         .to_string_lossy()
                         .into_owned();
-                    let played =
-                        catch_unwind(AssertUnwindSafe(|| play(&Story::read(&directory), deed)));
+                    let played = catch_unwind(AssertUnwindSafe(|| {
+                        let mut story = Story::read(&directory);
+                        story.backup = backup.unwrap_or(story.backup);
+                        play(&story, deed);
+                    }));
                     if played.is_err() {
                         failed.lock().unwrap().push(name);
                     }

@@ -1,6 +1,8 @@
 //! What the journal knows when a run has ended: each row it inserted, by key, with the unit it came with and the `xmin` it
 //! had at the end. Undo stands on this.
 
+use std::collections::BTreeMap;
+
 use super::library::{LOST, incident};
 use super::{Incident, Ledger};
 
@@ -11,6 +13,18 @@ fn journalled(table: &str) -> String {
            from reinstate.batch_rows b, unnest(b.units, b.keys, b.xmins) u (unit, key, xmin)
           where b.table_name = '{table}'"
     )
+}
+
+/// The key of each unit's root, from the bundle.
+fn roots(incident: &Incident) -> BTreeMap<u64, String> {
+    let file = std::fs::File::open(incident.case.file("bundle/units.jsonl.zst")).unwrap();
+    let text = zstd::decode_all(file).unwrap();
+    let units = text.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    let units = units.map(|l| serde_json::from_slice::<serde_json::Value>(l).unwrap());
+    let root = |u: &serde_json::Value| u["root"]["key"][0].as_str().unwrap().to_owned();
+    units
+        .map(|u| (u["unit"].as_u64().unwrap(), root(&u)))
+        .collect()
 }
 
 #[test]
@@ -29,6 +43,16 @@ fn every_row_with_its_unit_and_xmin() {
     };
     assert_eq!(matched("books", "t.id::text = j.key->>0"), "9|9|9|9");
     assert_eq!(matched("chapters", "t.id::text = j.key->>0"), "20|20|20|10");
+    // Each unit is the one that the bundle means.
+    let journal = incident.live.query_text(&format!(
+        "select unit, key->>0 from ({}) j order by 1",
+        journalled("public.books")
+    ));
+    let roots = roots(&incident);
+    for line in journal.lines() {
+        let (unit, key) = line.split_once('|').unwrap();
+        assert_eq!(roots[&unit.parse::<u64>().unwrap()], key);
+    }
     // A chapter's unit is its book's.
     let mixed = format!(
         "select count(distinct (c.unit, h.book_id)), count(distinct c.unit) from ({}) c join chapters h on h.id::text = c.key->>0",
@@ -49,6 +73,15 @@ fn rows_without_a_key_by_their_place() {
     incident.extract(&[]);
     incident.restore().ok();
     // Each place holds a row of its unit's own sensor.
+    let roots = roots(&incident);
+    let places = incident.live.query_text(&format!(
+        "select j.unit, e.sensor_id from ({}) j join events e on e.ctid::text = j.key->>0",
+        journalled("public.events")
+    ));
+    for line in places.lines() {
+        let (unit, sensor) = line.split_once('|').unwrap();
+        assert_eq!(roots[&unit.parse::<u64>().unwrap()], sensor);
+    }
     let sql = format!(
         "select count(*), count(*) filter (where e.xmin::text::int8 = j.xmin), count(distinct j.unit), count(distinct (j.unit, e.sensor_id))
            from ({}) j join events e on e.ctid::text = j.key->>0",

@@ -147,6 +147,16 @@ struct Outcome {
 
 /// Compares every table that can be compared, this way.
 async fn outcomes(snapshot: &TestDb, live: &TestDb, way: Way) -> BTreeMap<TableName, Outcome> {
+    outcomes_watched(snapshot, live, way, &|_, _| ()).await
+}
+
+/// The same; `watch` is told of every event of a table, and those before it.
+async fn outcomes_watched(
+    snapshot: &TestDb,
+    live: &TestDb,
+    way: Way,
+    watch: &(dyn Fn(&Event, &[Event]) + Sync),
+) -> BTreeMap<TableName, Outcome> {
     let conninfo = |db: &TestDb| Conninfo::parse(&db.conninfo(), &Environment::default()).unwrap();
     let (s, l) = (
         snapshot.session(Access::Reading).await,
@@ -167,7 +177,11 @@ async fn outcomes(snapshot: &TestDb, live: &TestDb, way: Way) -> BTreeMap<TableN
         };
         let mut found = Vec::new();
         let events = Mutex::new(Vec::new());
-        let sink = |event: Event| events.lock().unwrap().push(event);
+        let sink = |event: Event| {
+            let mut events = events.lock().unwrap();
+            watch(&event, &events);
+            events.push(event);
+        };
         let mut take =
             |f: reinstate::diff::Found| found.push((f.change.word().to_owned(), f.key.0));
         let counts = diff_table(&sides, &comparable, options, &mut take, &sink)

@@ -82,6 +82,8 @@ impl Verdicts {
 pub struct Verified {
     /// Per table, in insertion order.
     pub tables: Vec<(TableName, Verdicts)>,
+    /// Columns that the bundle has and live has not: not compared.
+    pub not_compared: Vec<(TableName, Vec<String>)>,
     /// Keys that are missing or left out, at most a hundred: table and key.
     pub absent: Vec<String>,
 }
@@ -117,6 +119,12 @@ pub async fn verify(
                 .tables
                 .iter()
                 .map(|t| (t.name.clone(), Verdicts::default()))
+                .collect(),
+            not_compared: targets
+                .tables
+                .iter()
+                .filter(|t| !t.dropped.is_empty())
+                .map(|t| (t.name.clone(), t.dropped.clone()))
                 .collect(),
             absent: Vec::new(),
         },

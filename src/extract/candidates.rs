@@ -16,6 +16,9 @@ pub(super) struct Candidates {
     keys: Vec<KeyStore>,
     /// First node of each table, and one past the last of all.
     offsets: Vec<u64>,
+    /// Tables without a key in which live has rows of its own: what is missing there may have been edited. Such a row is a
+    /// candidate for sure only with a parent that was deleted.
+    pub(super) uncertain: Vec<bool>,
 }
 
 impl Candidates {
@@ -32,6 +35,7 @@ impl Candidates {
             .collect();
         let mut keys = Vec::with_capacity(tables.len());
         let mut offsets = vec![0];
+        let mut uncertain = Vec::with_capacity(tables.len());
         for table in &tables {
             let mut deleted: Vec<Key> = Vec::new();
             let mut take = |found: Found| {
@@ -39,7 +43,9 @@ impl Candidates {
                     deleted.push(found.key);
                 }
             };
-            diff_table(sides, table, DiffOptions::new(Depth::Keys), &mut take, sink).await?;
+            let options = DiffOptions::new(Depth::Keys);
+            let counts = diff_table(sides, table, options, &mut take, sink).await?;
+            uncertain.push(table.key.is_empty() && counts.inserted > 0);
             let store = KeyStore::new(deleted);
             offsets.push(offsets.last().copied().unwrap_or(0) + store.len() as u64);
             keys.push(store);
@@ -48,6 +54,7 @@ impl Candidates {
             tables,
             keys,
             offsets,
+            uncertain,
         })
     }
 
@@ -109,7 +116,12 @@ impl Candidates {
             if rows > 0 {
                 left_out.push(LeftOut {
                     table: table.snapshot.name.clone(),
-                    reason: "neither a root that was asked for nor part of one".into(),
+                    reason: if self.uncertain[t] {
+                        UNCERTAIN
+                    } else {
+                        NOT_ASKED_FOR
+                    }
+                    .into(),
                     rows: rows as u64,
                 });
             }
@@ -117,6 +129,10 @@ impl Candidates {
         left_out
     }
 }
+
+const NOT_ASKED_FOR: &str = "neither a root that was asked for nor part of one";
+const UNCERTAIN: &str = "in a table without a key an edited row looks like a deleted one, and live has rows there that \
+                         the snapshot has not; --root takes them all the same";
 
 /// Tables of the snapshot that cannot be looked at.
 pub(super) fn not_comparable(

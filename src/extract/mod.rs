@@ -146,7 +146,7 @@ pub async fn extract(
     let candidates = Candidates::find(sides, pairs, sink).await?;
     let relations = merge_relations(snapshot, live, &request.declared);
     let mut references = edges::collect(session, &candidates, &relations, live).await?;
-    let roots = roots::choose(request, session, &candidates).await?;
+    let (roots, unmatched) = roots::choose(request, session, &candidates).await?;
     let units = units(candidates.len()?, &references.edges, roots.as_closure());
     if units.is_empty() {
         return Err(ExtractError::Nothing {
@@ -154,6 +154,14 @@ pub async fn extract(
         });
     }
     left_out.extend(candidates.left_out(&units));
+    if let (Some(root), true) = (request.roots.first(), unmatched > 0) {
+        left_out.push(LeftOut {
+            table: root.clone(),
+            reason: "listed by --keys, and not missing in live, or not in the snapshot either"
+                .into(),
+            rows: unmatched,
+        });
+    }
     references
         .add_across_units(session, &candidates, &relations, &units)
         .await?;

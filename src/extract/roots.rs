@@ -70,20 +70,22 @@ fn key_width(root: &TableName, pair: &Comparable, keys: Option<&[Key]>) -> Optio
     })
 }
 
-/// Chooses the roots among the candidates.
+/// Chooses the roots among the candidates; says how many of the keys listed are no candidate.
 pub(super) async fn choose(
     request: &Request,
     session: &Session,
     candidates: &Candidates,
-) -> Result<Chosen, ExtractError> {
-    if request.roots.is_empty() && request.patterns.is_everything() {
-        return Ok(Chosen::All);
+) -> Result<(Chosen, u64), ExtractError> {
+    let everything = request.roots.is_empty() && request.patterns.is_everything();
+    let uncertain = |t: usize| everything && candidates.uncertain[t] && candidates.count(t) > 0;
+    if everything && !(0..candidates.tables.len()).any(uncertain) {
+        return Ok((Chosen::All, 0));
     }
-    let mut nodes = Vec::new();
+    let (mut nodes, mut unmatched) = (Vec::new(), 0);
     for (t, table) in candidates.tables.iter().enumerate() {
         let name = &table.snapshot.name;
         let named = request.roots.is_empty() || request.roots.contains(name);
-        if named && request.patterns.chooses(name) {
+        if named && request.patterns.chooses(name) && !uncertain(t) {
             nodes.extend((0..candidates.count(t)).map(|r| candidates.node(t, r)));
         }
     }
@@ -92,9 +94,9 @@ pub(super) async fn choose(
         request.where_sql.is_some() || request.keys.is_some(),
     ) && let Some(t) = candidates.table(root)
     {
-        nodes = narrowed(request, session, candidates, t, nodes).await?;
+        (nodes, unmatched) = narrowed(request, session, candidates, t, nodes).await?;
     }
-    Ok(Chosen::Nodes(nodes))
+    Ok((Chosen::Nodes(nodes), unmatched))
 }
 
 /// Keeps the nodes for which the condition holds in the snapshot and whose key was listed: both by the server's `=`.
@@ -104,14 +106,14 @@ async fn narrowed(
     candidates: &Candidates,
     table: usize,
     nodes: Vec<Node>,
-) -> Result<Vec<Node>, ExtractError> {
+) -> Result<(Vec<Node>, u64), ExtractError> {
     let locator = candidates.locator(table);
     let from = candidates.tables[table].snapshot.from_sql();
     // The alias is the table's own name, so that a condition may be written with or without it.
     let alias = crate::ident::quote_ident(&candidates.tables[table].snapshot.name.name);
     let condition = request.where_sql.as_deref().unwrap_or("true");
     let doing = "evaluating --where on the snapshot";
-    let mut kept = Vec::new();
+    let (mut kept, mut unmatched) = (Vec::new(), 0);
     for chunk in nodes.chunks(ROWS_A_QUESTION) {
         let keys: Vec<Key> = chunk.iter().map(|n| candidates.key(*n)).collect();
         let sql = format!(
@@ -141,9 +143,11 @@ async fn narrowed(
             }
         }
         kept.retain(|n| wanted.contains(n));
+        let listed: HashSet<&Key> = listed.iter().collect();
+        unmatched = listed.len().saturating_sub(wanted.len()) as u64;
     }
     kept.sort_unstable();
-    Ok(kept)
+    Ok((kept, unmatched))
 }
 
 /// What was asked for, for people.

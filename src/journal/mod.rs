@@ -12,7 +12,7 @@ mod states;
 mod store;
 
 pub use lock::RunLock;
-pub use schema::{ensure, exists};
+pub use schema::{ensure, exists, refuse_publication};
 pub use states::{IllegalEvent, RunEvent, RunState, next};
 pub use store::{BatchRows, History, NewRun, QuarantinedUnit, Run, Store};
 

@@ -91,7 +91,7 @@ async fn creation(session: &Session) -> Result<String, JournalError> {
 pub async fn ensure(session: &Session) -> Result<(), JournalError> {
     let target = session.target().to_string();
     if !exists(session).await? {
-        refuse_publication(session, &target).await?;
+        refuse_publication(session).await?;
         let create = format!(
             "begin; {} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit",
             creation(session).await?
@@ -119,7 +119,10 @@ pub async fn ensure(session: &Session) -> Result<(), JournalError> {
     Ok(())
 }
 
-async fn refuse_publication(session: &Session, target: &str) -> Result<(), JournalError> {
+/// Refuses to create tables that a publication would carry to subscribers which lack them.
+///
+/// Errors: `Publication`.
+pub async fn refuse_publication(session: &Session) -> Result<(), JournalError> {
     let sql = "select pubname::text from pg_publication where puballtables order by 1 limit 1";
     match session
         .query("looking at publications", sql, &[])
@@ -128,7 +131,7 @@ async fn refuse_publication(session: &Session, target: &str) -> Result<(), Journ
     {
         None => Ok(()),
         Some(row) => Err(JournalError::Publication {
-            target: target.to_owned(),
+            target: session.target().to_string(),
             publication: row.get(0),
         }),
     }

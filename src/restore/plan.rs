@@ -27,6 +27,9 @@ pub struct TablePlan {
     pub missing_parents: u64,
     /// Columns of the bundle that live lacks.
     pub dropped_columns: Vec<String>,
+    /// Its rows are a bag: what came back by other means is not seen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_key: bool,
 }
 
 /// What a restore would do.
@@ -59,11 +62,9 @@ pub async fn plan(session: &Session, bundle: &Bundle) -> Result<Plan, RestoreErr
     };
     for target in &prepared.targets.tables {
         planner.tally.of(&target.name);
-        planner
-            .tables
-            .entry(target.name.clone())
-            .or_default()
-            .dropped_columns = target.dropped.clone();
+        let entry = planner.tables.entry(target.name.clone()).or_default();
+        entry.dropped_columns = target.dropped.clone();
+        entry.without_key = !target.keyed();
     }
     let restored =
         |unit| prepared.history.done.contains(&unit) || prepared.history.earlier.contains(&unit);

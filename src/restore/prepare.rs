@@ -29,6 +29,8 @@ pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepar
             .filter(|r| r.state.unfinished())
             .map(|r| &r.run);
         history = store.history(&bundle.id, resumed).await?;
+    } else {
+        journal::refuse_publication(session).await?;
     }
     Ok(Prepared {
         targets,

@@ -81,6 +81,30 @@ async fn open_both(context: &Context) -> Result<Both, Failure> {
     })
 }
 
+/// Refuses a live that is the snapshot, where the snapshot is known: a swapped connection string would otherwise find
+/// everything in its place. A snapshot that cannot be reached any more is passed over.
+async fn refuse_snapshot(context: &Context, live: &Session) -> Result<(), Failure> {
+    if !context.has_snapshot() {
+        return Ok(());
+    }
+    let opened = context
+        .open(&context.snapshot()?, Access::Reading, "schema")
+        .await;
+    let Ok(snapshot) = opened else {
+        context.ui.detail(
+            "the snapshot cannot be reached; whether live is another database was not checked",
+        );
+        return Ok(());
+    };
+    if crate::pg::same_database(&snapshot, live).await? {
+        return Err(
+            Failure::refused(format!("--live reaches the snapshot ({})", live.target()))
+                .hint("the snapshot is only ever read; check --live and REINSTATE_LIVE"),
+        );
+    }
+    Ok(())
+}
+
 /// Both sides.
 struct Both {
     snapshot: Conninfo,

@@ -20,6 +20,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     let conninfo = context.live()?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
     let session = context.open(&conninfo, Access::Reading, "verify").await?;
+    super::refuse_snapshot(context, &session).await?;
     let sink = |event: Event| context.ui.event(&event);
     let verified = verify(&session, &bundle, &sink).await?;
     let total = verified.total();
@@ -30,6 +31,11 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             bundle.manifest.totals.rows
         )));
     }
+    let not_compared: Vec<_> = verified
+        .not_compared
+        .iter()
+        .map(|(table, columns)| json!({"table": table, "columns": columns}))
+        .collect();
     let outcome = Outcome {
         command: "verify",
         run: None,
@@ -47,6 +53,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("tool", json!(build::tool())),
             ("absent", json!(verified.absent)),
             ("left_deleted", json!(bundle.manifest.left_out)),
+            ("not_compared", json!(not_compared)),
             ("window", json!(bundle.manifest.window)),
             ("cannot_be_known", json!(unknowable(&bundle))),
         ],
@@ -84,6 +91,12 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
 
 fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crate::bundle::Bundle) {
     context.ui.data(&outcome.text());
+    for (table, columns) in &verified.not_compared {
+        context.ui.data(&format!(
+            "not compared: {table}: live no longer has {}",
+            columns.join(", ")
+        ));
+    }
     let total = verified.total();
     context.ui.data(&format!(
         "{} of {} of the bundle are in live as in the backup",

@@ -66,3 +66,49 @@ fn before_a_restore_everything_is_missing() {
     );
     assert_eq!(super::journal_of(&incident.live), "");
 }
+
+/// In a table without a key, a row that was edited is missing just as a deleted one is: it comes back only with a parent
+/// that was deleted, or when somebody asks for it.
+#[test]
+fn an_edited_row_without_a_key_is_not_taken_for_deleted() {
+    let setup = "create table parents (id int primary key);
+         create table notes (parent_id int not null references parents on delete cascade, body text);
+         insert into parents select generate_series(1, 10);
+         insert into notes select 1 + n % 10, 'note ' || n from generate_series(1, 40) n";
+    let loss =
+        "delete from parents where id <= 3; update notes set body = 'edited' where parent_id = 7";
+    let incident = Incident::new(setup, loss);
+    let extracted = incident.extract(&[]);
+    assert_eq!((extracted.total("rows"), extracted.total("units")), (15, 3));
+    let left = &extracted.get("left_out")[0];
+    assert_eq!(left["rows"], 4, "{left}");
+    assert!(
+        left["reason"].as_str().unwrap().contains("edited"),
+        "{left}"
+    );
+    incident.restore().ok();
+    let live = &incident.live;
+    assert_eq!(live.count("select count(*) from notes"), 40);
+    assert_eq!(
+        live.count("select count(*) from notes where body = 'edited'"),
+        4
+    );
+}
+
+/// What was not compared is said: a certificate must not speak of columns that live has lost.
+#[test]
+fn columns_that_live_lost_are_named() {
+    let incident = Incident::new(
+        "create table t (id int primary key, kept text, dropped text);
+         insert into t select n, 'a', 'b' from generate_series(1, 5) n",
+        "delete from t where id < 3; alter table t drop column dropped",
+    );
+    incident.extract(&[]);
+    incident.restore().ok();
+    let output = incident.verify(&[]).ok();
+    let verified = Ledger::of(&output);
+    assert_eq!(
+        verified.get("not_compared").to_string(),
+        "[{\"table\":\"public.t\",\"columns\":[\"dropped\"]}]"
+    );
+}

@@ -211,3 +211,27 @@ fn an_unfinished_run_whose_process_is_alive() {
     incident.restore().ok();
     assert_eq!(dump(&incident.live), incident.before);
 }
+
+/// With a swapped connection string everything would be found in its place, and certified.
+#[test]
+fn the_snapshot_given_as_live() {
+    let incident = incident();
+    let snapshot = incident.snapshot.conninfo();
+    let before = dump(&incident.snapshot);
+    for args in [
+        &["restore"][..],
+        &["restore", "--execute", "--unrehearsed", "test"],
+        &["verify"],
+    ] {
+        let args = [args, &["--live", &snapshot]].concat();
+        let output = incident.run(&args).expect_code(3);
+        assert!(
+            output.stderr.contains("--live reaches the snapshot"),
+            "{}",
+            output.stderr
+        );
+    }
+    assert_eq!(dump(&incident.snapshot), before);
+    let journal = "select count(*) from pg_namespace where nspname = 'reinstate'";
+    assert_eq!(incident.snapshot.count(journal), 0);
+}

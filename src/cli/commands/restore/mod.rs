@@ -24,6 +24,7 @@ pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, 
             .hint("give the reason for going ahead with --unrehearsed REASON; it is recorded in the journal"));
     }
     let session = context.open(&conninfo, Access::Reading, "plan").await?;
+    super::refuse_snapshot(context, &session).await?;
     if !args.execute {
         let plan = plan(&session, &bundle).await?;
         return show_plan::show(context, session.target(), &bundle, &plan, &settings);
@@ -80,7 +81,7 @@ fn refuse_unsupported(context: &Context, args: &args::Restore) -> Result<(), Fai
     Err(Failure::refused(format!(
         "{unsupported} not supported by this version; nothing was changed"
     ))
-    .hint("leave it out: units that something is in the way of are then left out and listed"))
+    .hint("leave the option out"))
 }
 
 fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure> {

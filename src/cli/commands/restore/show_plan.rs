@@ -110,6 +110,14 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
             counted((plan.left_out.len() - LISTED) as u64, "unit")
         ));
     }
+    for (table, entry) in &plan.tables {
+        let rows = plan.tally.0.get(table).map_or(0, |s| s.inserted);
+        if entry.without_key && rows > 0 {
+            text.push(format!(
+                "{table} has no key: only the journal keeps its rows from coming back twice, not a look at what is there"
+            ));
+        }
+    }
     text.push(match plan.tally.total().inserted {
         0 => "nothing to insert".to_owned(),
         n => format!(

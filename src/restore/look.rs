@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::bundle::Need;
 use crate::ident::{Key, TableName, UnitId, column_list, qualified_list};
-use crate::pg::copy::CopyLines;
+use crate::pg::copy::{CopyLines, raw_fields, unescape};
 use crate::pg::{PgError, Session};
 
 use super::{Batch, BatchRow, TargetTable, Targets};
@@ -146,25 +146,29 @@ async fn taken(
             continue;
         }
         let locator = crate::catalog::Locator::by_names(&table.live, columns);
-        let own = if table.keyed() {
-            let texts: Vec<String> = table.locator.texts("t");
-            format!("array[{}]", texts.join(", "))
-        } else {
-            "array[]::text[]".to_owned()
+        // By COPY, so that the holder's key reads as the bundle writes keys (a boolean is `t`, not `true`).
+        let columns_of_key = match table.keyed() {
+            true => format!(", {}", table.locator.columns("t").join(", ")),
+            false => String::new(),
         };
         let sql = format!(
-            "select k.n, {own} from {} join {} t on {}",
+            "copy (select k.n{columns_of_key} from {} join {} t on {}) to stdout",
             locator.list(listed.iter().map(|l| &l.1)),
             table.live.from_sql(),
             locator.matches("t"),
         );
         let doing = format!("looking at {} by {name}", table.name);
-        for found in session.ask(&doing, &sql, &[]).await? {
-            let n = usize::try_from(found.get::<_, i64>(0)).unwrap_or(1) - 1;
+        let mut lines = CopyLines::start(session, &doing, &sql).await?;
+        while let Some(line) = lines.next().await? {
+            let Some((n, key)) = numbered(&line) else {
+                continue;
+            };
             let Some((row, _)) = listed.get(n) else {
                 continue;
             };
-            let holder = Key(found.get(1));
+            let holder = Key(raw_fields(&key)
+                .map(|f| unescape(f).unwrap_or_default())
+                .collect());
             if holder != row.key || !table.keyed() {
                 conflicts.push(Conflict {
                     unit: row.unit,

@@ -249,3 +249,20 @@ fn rows_that_came_back_by_another_way_are_present_already() {
         "{keys}"
     );
 }
+
+/// A row that somebody put back by hand is its own holder of every unique value, however its key is written as text.
+#[test]
+fn what_came_back_by_hand_is_in_nobodys_way() {
+    let incident = Incident::new(
+        "create table seats (free boolean, code char(4), at inet, holder text unique, primary key (free, code, at));
+         insert into seats select n % 2 = 0, 'c' || n, '10.0.0.1', 'holder ' || n from generate_series(1, 9) n",
+        "delete from seats where holder <= 'holder 4'",
+    );
+    incident.extract(&[]);
+    incident
+        .live
+        .run("insert into seats values (true, 'c2', '10.0.0.1', 'holder 2')");
+    let output = incident.restore().ok();
+    Ledger::of(&output).expect(&[("inserted", 3), ("already_present", 1)]);
+    assert_eq!(dump(&incident.live), incident.before);
+}

@@ -5,6 +5,7 @@
 //! again, so that no story can forget a step. How a plan is carried out is a parameter of it: undisturbed, or killed.
 
 mod conflicts;
+mod cut;
 mod dependents;
 mod harness;
 mod interrupted;

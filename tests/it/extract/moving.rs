@@ -1,13 +1,6 @@
-//! A live database that is written to while it is read, in pieces so small that rows move between them: what still exists
-//! is never reported deleted.
+//! From diff to restore while the application changes every row: what still exists is never taken for deleted.
 
 use std::process::{Child, Stdio};
-
-use reinstate::catalog::{compare, introspect};
-use reinstate::diff::{Change, Depth, DiffOptions, Sides, diff_table};
-use reinstate::event::silent;
-use reinstate::ident::{Key, TableName};
-use reinstate::pg::{Access, Conninfo, Environment};
 
 use crate::restore::{Incident, Ledger};
 use crate::support::{Output, TestDb};
@@ -68,74 +61,6 @@ fn stop(live: &TestDb, application: Child) {
         "{}",
         output.stderr
     );
-}
-
-/// Keys that a comparison in small pieces reports as deleted.
-async fn deleted(incident: &Incident, table: &str, depth: Depth) -> Vec<Key> {
-    let conninfo = |db: &TestDb| Conninfo::parse(&db.conninfo(), &Environment::default()).unwrap();
-    let (snapshot, live) = (conninfo(&incident.snapshot), conninfo(&incident.live));
-    let sides = Sides::open(&snapshot, &live, 2).await.unwrap();
-    let (a, b) = (
-        incident.snapshot.session(Access::Reading).await,
-        incident.live.session(Access::Reading).await,
-    );
-    let (a, b) = (introspect(&a).await.unwrap(), introspect(&b).await.unwrap());
-    let name = TableName::new("public", table);
-    let pairs = compare(&a, &b);
-    let pair = pairs
-        .iter()
-        .find(|(t, _)| *t == name)
-        .unwrap()
-        .1
-        .as_ref()
-        .unwrap();
-    let options = DiffOptions {
-        chunk_rows: 100,
-        slice_pages: 8,
-        ..DiffOptions::new(depth)
-    };
-    let mut keys = Vec::new();
-    let mut take = |found: reinstate::diff::Found| {
-        if found.change == Change::Deleted {
-            keys.push(found.key);
-        }
-    };
-    diff_table(&sides, pair, options, &mut take, &silent)
-        .await
-        .unwrap();
-    keys.sort();
-    keys
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_change_all_the_time_are_never_reported_deleted() {
-    let incident = Incident::new(SETUP, LOSS);
-    let lost = |table: &str, column: &str| {
-        let sql = format!("select {column} from {table} where n between 770 and 779 or n = 1");
-        let mut keys: Vec<Key> = incident
-            .snapshot
-            .query_text(&sql)
-            .lines()
-            .map(|k| Key(vec![k.to_owned()]))
-            .collect();
-        keys.sort();
-        keys
-    };
-    let mut ids: Vec<Key> = (1001..=1010)
-        .chain([1, 6000])
-        .map(|n| Key(vec![n.to_string()]))
-        .collect();
-    ids.sort();
-    let words = lost("words", "word");
-    assert_eq!(words.len(), 11);
-    let application = at_work(&incident.live);
-    for _ in 0..3 {
-        for depth in [Depth::Keys, Depth::Rows] {
-            assert_eq!(deleted(&incident, "kept", depth).await, ids, "{depth:?}");
-            assert_eq!(deleted(&incident, "words", depth).await, words, "{depth:?}");
-        }
-    }
-    stop(&incident.live, application);
 }
 
 #[test]

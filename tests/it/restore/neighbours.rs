@@ -62,6 +62,31 @@ fn a_parent_that_is_deleted_while_we_wait_for_it() {
     );
 }
 
+#[test]
+fn a_parent_without_a_foreign_key_is_guarded_too() {
+    let incident = Incident::new(
+        "create table owners (id int primary key);
+         create table books (id int primary key, owner_id int not null);
+         insert into owners select n from generate_series(1, 5) n;
+         insert into books select n, 1 + n % 5 from generate_series(1, 20) n",
+        "delete from books where id <= 10",
+    );
+    let relation = "[[relation]]\nfrom = \"books(owner_id)\"\nto = \"owners(id)\"\n";
+    incident.case.write("reinstate.toml", relation);
+    incident.extract(&[]);
+    // The owner's last books went before; the owner goes while we look.
+    let application = incident.live.spawn(
+        "begin; delete from books where owner_id = 3; delete from owners where id = 3;
+         select pg_sleep(1.5); commit;",
+    );
+    wait_for(&incident, ASLEEP);
+    let output = incident.restore().expect_code(4);
+    Ledger::of(&output).expect(&[("inserted", 8), ("quarantined", 2)]);
+    assert!(application.wait_with_output().unwrap().status.success());
+    let orphans = "select count(*) from books where owner_id not in (select id from owners)";
+    assert_eq!(incident.live.count(orphans), 0);
+}
+
 /// Updates parents and their other children, moves children between parents, adds and removes some, for a while.
 const WORK: &str = "
 do $$

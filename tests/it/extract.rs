@@ -138,3 +138,18 @@ fn a_snapshot_is_never_written_to() {
     incident.run(&["diff"]).expect_code(1);
     incident.extract(&[]);
 }
+
+/// Of a list of keys, those that match nothing are counted: whoever lists five hundred wants to know.
+#[test]
+fn keys_that_match_nothing_are_counted() {
+    let incident = incident();
+    incident.case.write("keys.csv", "3\n7\n99999\n");
+    let keys = incident.case.file("keys.csv");
+    let extracted = incident.extract(&["--root", "users", "--keys", keys.to_str().unwrap()]);
+    assert_eq!(extracted.total("units"), 1);
+    let left = extracted.get("left_out").to_string();
+    assert!(
+        left.contains("listed by --keys") && left.contains("\"rows\":2"),
+        "{left}"
+    );
+}

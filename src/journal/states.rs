@@ -34,9 +34,19 @@ pub enum RunEvent {
     },
 }
 
+impl fmt::Display for RunEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resume => "be taken up again",
+            Self::Interrupt => "be interrupted",
+            Self::Finish { .. } => "end once more",
+        })
+    }
+}
+
 /// An event that a state does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a run that is {state} cannot {event:?}")]
+#[error("a run that is {state} cannot {event}: another process has worked on it")]
 pub struct IllegalEvent {
     state: RunState,
     event: RunEvent,

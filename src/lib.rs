@@ -4,13 +4,13 @@
 //!
 //! ```text
 //!  snapshot ──┐
-//!             ├─ catalog ─ diff ─ closure ─ extract ─ bundle ─ restore ─ verify
-//!  live ──────┘                                                  │
-//!                                                             journal
+//!             ├─ catalog ─ diff ─ evidence ─ closure ─ extract ─ bundle ─ restore ─ verify
+//!  live ──────┘                                                             │
+//!                                                                        journal
 //! ```
 //!
-//! `catalog` learns both schemas and how they relate, `diff` finds the rows that live lacks, `closure` groups them
-//! into units with all that belongs to them, `extract` packs the units into a `bundle`, `restore` puts a bundle back
+//! `catalog` learns both schemas and how they relate, `diff` finds the rows that live lacks, `evidence`
+//! tells when they were deleted, `closure` groups them into units with all that belongs to them, `extract` packs the units into a `bundle`, `restore` puts a bundle back
 //! batch by batch under the `journal`, and `verify` compares the outcome with the bundle.
 //!
 //! What holds everywhere: the snapshot is only ever read; no live row that this program did not insert is updated or
@@ -28,6 +28,7 @@ pub mod catalog;
 pub mod closure;
 pub mod diff;
 pub mod doctor;
+pub mod evidence;
 pub mod extract;
 pub mod journal;
 pub mod restore;

@@ -12,7 +12,9 @@
 
 mod bounds;
 mod bucket;
+mod candidates;
 mod habit;
+mod keystore;
 mod lines;
 mod packed;
 mod partition;
@@ -24,6 +26,7 @@ mod sides;
 mod spill;
 mod table;
 
+pub use candidates::Candidates;
 pub use sides::Sides;
 pub use table::{DiffOptions, diff_table};
 

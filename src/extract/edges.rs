@@ -7,7 +7,7 @@ use crate::closure::{Edge, Node, Units};
 use crate::ident::{Key, UnitId, quote_ident, quote_literal};
 use crate::pg::{PgError, Session};
 
-use super::candidates::Candidates;
+use crate::diff::Candidates;
 
 /// Candidates that one question holds.
 const ROWS_A_QUESTION: usize = 5_000;

@@ -5,8 +5,8 @@ use crate::catalog::{Identity, Relation};
 use crate::closure::{Units, insertion_order};
 use crate::ident::TableName;
 
-use super::candidates::Candidates;
 use super::edges::References;
+use crate::diff::Candidates;
 
 /// Tables and relations as the manifest numbers them.
 pub(super) struct Layout {

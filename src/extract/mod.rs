@@ -6,10 +6,9 @@
 //!
 //! Memory: per candidate its key's text, 4 bytes, and what the closure needs; rows pass through in small groups.
 
-mod candidates;
 mod edges;
-mod keys;
 mod layout;
+mod left_out;
 mod pack;
 mod roots;
 
@@ -25,12 +24,10 @@ use crate::catalog::{
     Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
 };
 use crate::closure::units;
-use crate::diff::{DiffError, Sides};
+use crate::diff::{Candidates, DiffError, Sides};
 use crate::event::Sink;
 use crate::ident::{Key, TableName};
 use crate::pg::{PgError, Session};
-
-use candidates::Candidates;
 
 /// What to extract.
 pub struct Request {
@@ -142,18 +139,19 @@ pub async fn extract(
     let (snapshot, live) = schemas;
     let window_to = now_of(sides).await?;
 
-    let mut left_out = candidates::not_comparable(&pairs);
+    let mut left_out = left_out::not_comparable(&pairs);
     let candidates = Candidates::find(sides, pairs, sink).await?;
     let relations = merge_relations(snapshot, live, &request.declared);
+    let rows = candidates.len().ok_or(ExtractError::TooMany)?;
     let mut references = edges::collect(session, &candidates, &relations, live).await?;
     let (roots, unmatched) = roots::choose(request, session, &candidates).await?;
-    let units = units(candidates.len()?, &references.edges, roots.as_closure());
+    let units = units(rows, &references.edges, roots.as_closure());
     if units.is_empty() {
         return Err(ExtractError::Nothing {
             what: roots::described(request),
         });
     }
-    left_out.extend(candidates.left_out(&units));
+    left_out.extend(left_out::left_out(&candidates, &units));
     if let (Some(root), true) = (request.roots.first(), unmatched > 0) {
         left_out.push(LeftOut {
             table: root.clone(),

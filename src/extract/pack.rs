@@ -12,9 +12,9 @@ use crate::pg::Session;
 use crate::pg::copy::CopyLines;
 
 use super::ExtractError;
-use super::candidates::Candidates;
 use super::edges::References;
 use super::layout::Layout;
+use crate::diff::Candidates;
 
 /// Rows fetched at once, at most.
 const GROUP_ROWS: usize = 2_000;

@@ -7,8 +7,8 @@ use crate::closure::{Node, Roots};
 use crate::ident::{Key, TableName};
 use crate::pg::Session;
 
-use super::candidates::Candidates;
 use super::{ExtractError, Request};
+use crate::diff::Candidates;
 
 /// Candidates that one question holds.
 const ROWS_A_QUESTION: usize = 5_000;

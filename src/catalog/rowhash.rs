@@ -10,8 +10,10 @@
 //! - Some types hash what is not their value (an enum its label's OID), or equate what a person would not (1.0 and
 //!   1.00): only types whose equality is equality of bytes enter as they are, all others as their text.
 //!
-//! A NULL adds nothing to a record's hash: where all columns besides the key may be NULL, the key's hash is mixed in
-//! once more, or all such rows would hash to 0.
+//! - A NULL adds nothing to a record's hash: where all columns besides the key may be NULL, a constant goes first, or
+//!   all such rows would hash to 0.
+//!
+//! A numeric enters as its value and its scale, which together are its text, at a third of the price.
 //!
 //! Since keys are unique and hashes seeded by them, no two rows of one side share a hash, and `bit_xor` aggregates
 //! them without the pairs that make XOR blind in general; a bag of rows needs sums instead.
@@ -69,7 +71,10 @@ pub fn hash_expressions(
     let key_hash = key.iter().fold(String::from("0::int8"), |seed, column| {
         fold(alias, column, &seed)
     });
-    let elements: Vec<String> = rest.iter().flat_map(|c| elements(alias, c)).collect();
+    let mut elements: Vec<String> = rest.iter().flat_map(|c| elements(alias, c)).collect();
+    if !elements.is_empty() && !rest.iter().any(|c| c.not_null) {
+        elements.insert(0, "0".to_owned());
+    }
     let record = |elements: &[String]| {
         format!(
             "hash_record_extended(row({}), {key_hash})",
@@ -86,13 +91,8 @@ pub fn hash_expressions(
             all.extend_from_slice(elements);
             Some(record(&all))
         });
-    let row = match row {
-        None => key_hash.clone(),
-        // Without a key nothing seeds the record's hash: two roundtrips through a nonlinear step do instead.
-        Some(row) if key.is_empty() => row,
-        Some(row) if rest.iter().any(|c| c.not_null) => row,
-        Some(row) => format!("({row} # {key_hash})"),
-    };
+    let row = row.unwrap_or_else(|| key_hash.clone());
+    // Without a key nothing seeds the record's hash: two roundtrips through a nonlinear step do instead.
     let row = if key.is_empty() {
         format!("hash_record_extended(row(int8send({row})), 1)")
     } else {
@@ -122,6 +122,7 @@ fn elements(alias: &str, column: &HashedColumn) -> Vec<String> {
     let c = reference(alias, column);
     match column.builtin.as_deref() {
         Some("int8") => vec![c.clone(), format!("{c} >> 32")],
+        Some("numeric") => vec![c.clone(), format!("scale({c})")],
         Some("text" | "varchar") if !column.recoded => vec![format!("{c} collate \"C\"")],
         Some(t) if AS_IS.contains(&t) => vec![c],
         _ => vec![text(column, &c)],
@@ -163,7 +164,13 @@ mod tests {
         assert_eq!(e.row, record);
         mood.not_null = false;
         let nullable = hash_expressions("t", &id, &[mood]);
-        assert_eq!(nullable.row, format!("({record} # {})", e.key));
+        assert_eq!(nullable.row, record.replace("row(", "row(0, "));
+    }
+
+    #[test]
+    fn a_numeric_is_its_value_and_its_scale() {
+        let e = hash_expressions("t", &[], &[column("n", Some("numeric"))]);
+        assert!(e.row.contains("row(t.\"n\", scale(t.\"n\"))"), "{}", e.row);
     }
 
     #[test]

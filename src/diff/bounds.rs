@@ -84,7 +84,7 @@ fn keys(rows: &[Row], width: usize) -> Vec<Key> {
 
 /// More rows than this do not fit on a page.
 const PAGE_ROWS: u64 = 292;
-/// Pages of a sample: enough for the first, no more than the last, and between them one in a hundred, some eight for
+/// Pages of a sample: enough for the first, no more than the last, and between them one in two hundred, some four for
 /// each range, so that few ranges are much larger than meant.
 const SAMPLE_PAGES: (u64, u64) = (100, 50_000);
 /// Bytes of a key beyond which ranges hold fewer rows.
@@ -102,7 +102,7 @@ pub(super) async fn ranges(
         return Ok(vec![KeyRange::ALL]);
     }
     let (least, most) = SAMPLE_PAGES;
-    let pages = (table.all_pages / 100).clamp(least, most);
+    let pages = (table.all_pages / 200).clamp(least, most);
     let percent = (pages as f64 * 100.0 / table.all_pages as f64).min(100.0);
     let (texts, names) = texts(key);
     let bytes: Vec<String> = over("t", key)

@@ -59,7 +59,7 @@ impl Candidates {
     }
 
     /// How many there are; none where they are more than can be numbered (one number is kept back by the closure).
-    pub fn len(&self) -> Option<u32> {
+    pub fn total(&self) -> Option<u32> {
         let all = self.offsets.last().copied().unwrap_or(0);
         u32::try_from(all).ok().filter(|n| *n < u32::MAX)
     }

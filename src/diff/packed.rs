@@ -5,10 +5,12 @@ use crate::catalog::Table;
 use crate::ident::{Key, quote_ident};
 use crate::pg::{PgError, Session};
 
+use super::Change;
 use super::bounds::KeyRange;
+use super::set::{compare_sets, merge};
 
 /// A key of fixed width: an integer (with its sign flipped, so that bytes sort as numbers) or a uuid.
-pub(super) type Packed = u128;
+type Packed = u128;
 
 /// How a key of fixed width travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ impl Packing {
     fn pack(self, bytes: &[u8]) -> Packed {
         match self {
             Self::Integer => Packed::from(be64(bytes) ^ (1 << 63)),
-            Self::Uuid => bytes.iter().fold(0, |n, b| (n << 8) | Packed::from(*b)),
+            Self::Uuid => bytes.try_into().map_or(0, Packed::from_be_bytes),
         }
     }
 
@@ -50,7 +52,7 @@ impl Packing {
     }
 
     /// The key as text.
-    pub(super) fn unpack(self, key: Packed) -> Key {
+    fn unpack(self, key: Packed) -> Key {
         match self {
             // The lower 64 bits, with the sign flipped back.
             Self::Integer => Key(vec![((key as u64 ^ (1 << 63)) as i64).to_string()]),
@@ -69,7 +71,49 @@ impl Packing {
     }
 }
 
-/// Fetches the keys of a range, with the rows' hashes where an expression for them is given (zero otherwise).
+/// Rows of a range as the server packed them.
+pub(super) struct PackedRows {
+    packing: Packing,
+    keys: Vec<u8>,
+    /// Empty where no hashes were asked for.
+    hashes: Vec<u8>,
+}
+
+impl PackedRows {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len() / self.packing.width()
+    }
+
+    /// Keys with hashes (zero where there are none), in the order in which they came.
+    fn rows(&self) -> impl Iterator<Item = (Packed, u64)> {
+        let mut hashes = self.hashes.chunks_exact(8).map(be64);
+        self.keys
+            .chunks_exact(self.packing.width())
+            .map(move |k| (self.packing.pack(k), hashes.next().unwrap_or(0)))
+    }
+
+    /// Whether they came in the order of the key, as an index scan delivers them.
+    fn is_sorted(&self) -> bool {
+        self.rows().is_sorted_by_key(|row| row.0)
+    }
+}
+
+/// What differs between two sides, packed alike.
+pub(super) fn compare(snapshot: &PackedRows, live: &PackedRows) -> Vec<(Change, Key)> {
+    let found = if snapshot.is_sorted() && live.is_sorted() {
+        merge(snapshot.rows(), live.rows())
+    } else {
+        compare_sets(snapshot.rows().collect(), live.rows().collect())
+    };
+    let packing = snapshot.packing;
+    found
+        .into_iter()
+        .map(|(change, key)| (change, packing.unpack(key)))
+        .collect()
+}
+
+/// Fetches the keys of a range, with the rows' hashes where an expression for them is given.
 pub(super) async fn fetch(
     session: &Session,
     table: &Table,
@@ -77,7 +121,7 @@ pub(super) async fn fetch(
     packing: Packing,
     range: &KeyRange,
     hash: Option<&str>,
-) -> Result<Vec<(Packed, u64)>, PgError> {
+) -> Result<PackedRows, PgError> {
     let key = table.column(column).into_iter().collect::<Vec<_>>();
     let condition = range.condition(&key);
     let keys = packing.send(&format!("t.{}", quote_ident(column)));
@@ -91,20 +135,20 @@ pub(super) async fn fetch(
     let rows = session
         .ask(&format!("reading the keys of {}", table.name), &sql, &[])
         .await?;
-    let Some(row) = rows.first() else {
-        return Ok(Vec::new());
+    let bytes = |column: usize| {
+        let row = rows.first();
+        row.and_then(|row| row.get::<_, Option<Vec<u8>>>(column))
+            .unwrap_or_default()
     };
-    let keys: &[u8] = row.get::<_, Option<&[u8]>>(0).unwrap_or_default();
-    let hashes: &[u8] = row.get::<_, Option<&[u8]>>(1).unwrap_or_default();
-    let mut hashes = hashes.chunks_exact(8).map(be64);
-    Ok(keys
-        .chunks_exact(packing.width())
-        .map(|k| (packing.pack(k), hashes.next().unwrap_or(0)))
-        .collect())
+    Ok(PackedRows {
+        packing,
+        keys: bytes(0),
+        hashes: bytes(1),
+    })
 }
 
 fn be64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |n, b| (n << 8) | u64::from(*b))
+    bytes.try_into().map_or(0, u64::from_be_bytes)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::pg::{PgError, Session};
 
 use super::bounds::{KeyRange, ranges, split};
 use super::habit::Habit;
-use super::packed::{self, Packed, Packing};
+use super::packed::{self, PackedRows, Packing};
 use super::set::compare_sets;
 use super::table::Work;
 use super::{Change, Depth, DiffError, lines};
@@ -29,6 +29,9 @@ use super::{Change, Depth, DiffError, lines};
 const TOO_LARGE: u64 = 4;
 /// Beyond this many rows on one side only, reading the whole range is cheaper than looking them up.
 const FEW: usize = 5_000;
+
+/// Workers that share a session: while one compares what it got, the server answers the other.
+const WORKERS_A_SESSION: usize = 2;
 
 /// Runs the strategy over the whole table.
 pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
@@ -48,11 +51,9 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
     let queue = Mutex::new(VecDeque::from(ranges));
     let habit = Habit::default();
     let packing = Packing::of(work.table.single_key_type().as_deref());
-    let workers = work
-        .sides
-        .snapshot
-        .iter()
-        .zip(&work.sides.live)
+    let sessions = work.sides.snapshot.iter().zip(&work.sides.live);
+    let workers = sessions
+        .flat_map(|pair| [pair; WORKERS_A_SESSION])
         .map(|(snapshot, live)| {
             let pair = Pair {
                 work,
@@ -68,7 +69,7 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
     Ok(())
 }
 
-/// One worker: a session a side.
+/// One worker, with a session a side.
 struct Pair<'a, 'w> {
     work: &'a Work<'w>,
     snapshot: &'a Session,
@@ -87,14 +88,14 @@ struct Sum {
 
 /// Rows of a range, by the form in which their keys travel.
 enum Rows {
-    Packed(Packing, Vec<(Packed, u64)>),
+    Packed(PackedRows),
     Text(Vec<(Box<[u8]>, u64)>),
 }
 
 impl Rows {
     fn len(&self) -> u64 {
         match self {
-            Self::Packed(_, rows) => rows.len() as u64,
+            Self::Packed(rows) => rows.len() as u64,
             Self::Text(rows) => rows.len() as u64,
         }
     }
@@ -257,7 +258,7 @@ impl Pair<'_, '_> {
                     let rows =
                         packed::fetch(session, table, column, packing, range, hash.as_deref())
                             .await?;
-                    Ok(Rows::Packed(packing, rows))
+                    Ok(Rows::Packed(rows))
                 }
                 _ => {
                     let key = self.work.key_columns(table);
@@ -278,10 +279,7 @@ impl Pair<'_, '_> {
 
 fn compare(rows: (Rows, Rows)) -> Vec<(Change, Key)> {
     match rows {
-        (Rows::Packed(packing, a), Rows::Packed(_, b)) => compare_sets(a, b)
-            .into_iter()
-            .map(|(c, k)| (c, packing.unpack(k)))
-            .collect(),
+        (Rows::Packed(a), Rows::Packed(b)) => packed::compare(&a, &b),
         (Rows::Text(a), Rows::Text(b)) => compare_sets(a, b)
             .into_iter()
             .map(|(c, k)| (c, lines::key_of_line(&k)))

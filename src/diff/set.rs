@@ -10,29 +10,46 @@ pub(super) fn compare_sets<K: Ord>(
     mut snapshot: Vec<(K, u64)>,
     mut live: Vec<(K, u64)>,
 ) -> Vec<(Change, K)> {
-    // An index scan delivers them sorted nearly always, and then sorting costs one pass.
     snapshot.sort();
     live.sort();
+    merge(snapshot.into_iter(), live.into_iter())
+}
+
+/// The same, of rows that come sorted by key.
+pub(super) fn merge<K: Ord>(
+    mut snapshot: impl Iterator<Item = (K, u64)>,
+    mut live: impl Iterator<Item = (K, u64)>,
+) -> Vec<(Change, K)> {
     let mut found = Vec::new();
-    let (mut a, mut b) = (snapshot.into_iter().peekable(), live.into_iter().peekable());
+    let (mut a, mut b) = (snapshot.next(), live.next());
     loop {
-        let order = match (a.peek(), b.peek()) {
-            (Some(x), Some(y)) => x.0.cmp(&y.0),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
+        (a, b) = match (a, b) {
+            (Some(x), Some(y)) => match x.0.cmp(&y.0) {
+                Ordering::Equal => {
+                    if x.1 != y.1 {
+                        found.push((Change::Changed, x.0));
+                    }
+                    (snapshot.next(), live.next())
+                }
+                Ordering::Less => {
+                    found.push((Change::Deleted, x.0));
+                    (snapshot.next(), Some(y))
+                }
+                Ordering::Greater => {
+                    found.push((Change::Inserted, y.0));
+                    (Some(x), live.next())
+                }
+            },
+            (Some(x), None) => {
+                found.push((Change::Deleted, x.0));
+                (snapshot.next(), None)
+            }
+            (None, Some(y)) => {
+                found.push((Change::Inserted, y.0));
+                (None, live.next())
+            }
             (None, None) => return found,
         };
-        match order {
-            Ordering::Less => found.extend(a.next().map(|(k, _)| (Change::Deleted, k))),
-            Ordering::Greater => found.extend(b.next().map(|(k, _)| (Change::Inserted, k))),
-            Ordering::Equal => {
-                if let (Some((k, x)), Some((_, y))) = (a.next(), b.next())
-                    && x != y
-                {
-                    found.push((Change::Changed, k));
-                }
-            }
-        }
     }
 }
 

@@ -142,7 +142,7 @@ pub async fn extract(
     let mut left_out = left_out::not_comparable(&pairs);
     let candidates = Candidates::find(sides, pairs, sink).await?;
     let relations = merge_relations(snapshot, live, &request.declared);
-    let rows = candidates.len().ok_or(ExtractError::TooMany)?;
+    let rows = candidates.total().ok_or(ExtractError::TooMany)?;
     let mut references = edges::collect(session, &candidates, &relations, live).await?;
     let (roots, unmatched) = roots::choose(request, session, &candidates).await?;
     let units = units(rows, &references.edges, roots.as_closure());

@@ -4,8 +4,8 @@
 //! 18, and different rows different ones. Three traits of the server's hash functions shape it:
 //!
 //! - `hash_record_extended` is linear in its columns (31·h + column), so values swapped between two rows would cancel
-//!   in an aggregate. Here every row is hashed with its key's hash as the seed, which each column's hash mixes in
-//!   nonlinearly; a key of several columns is folded the same way, seed into seed.
+//!   in an aggregate. Here every row is hashed with its key's hash (a sole integer: the key itself) as the seed, which
+//!   each column's hash mixes in nonlinearly; a key of several columns is folded the same way, seed into seed.
 //! - `hashint8extended` folds a bigint to 32 bits first (1 and 2³² collide): the upper half enters as well.
 //! - Some types hash what is not their value (an enum its label's OID), or equate what a person would not (1.0 and
 //!   1.00): only types whose equality is equality of bytes enter as they are, all others as their text.
@@ -58,6 +58,9 @@ const AS_IS: &[&str] = &[
     "macaddr",
 ];
 
+/// The seed of a key's first column.
+const NO_SEED: &str = "0::int8";
+
 /// Columns of one record: the server allows 1,664.
 const RECORD: usize = 1_600;
 
@@ -68,19 +71,16 @@ pub fn hash_expressions(
     key: &[HashedColumn],
     rest: &[HashedColumn],
 ) -> HashExpressions {
-    let key_hash = key.iter().fold(String::from("0::int8"), |seed, column| {
+    let key_hash = key.iter().fold(NO_SEED.to_owned(), |seed, column| {
         fold(alias, column, &seed)
     });
     let mut elements: Vec<String> = rest.iter().flat_map(|c| elements(alias, c)).collect();
     if !elements.is_empty() && !rest.iter().any(|c| c.not_null) {
         elements.insert(0, "0".to_owned());
     }
-    let record = |elements: &[String]| {
-        format!(
-            "hash_record_extended(row({}), {key_hash})",
-            elements.join(", ")
-        )
-    };
+    let seed = seed_of_row(alias, key).unwrap_or_else(|| key_hash.clone());
+    let record =
+        |elements: &[String]| format!("hash_record_extended(row({}), {seed})", elements.join(", "));
     let row = elements
         .chunks(RECORD)
         .fold(None, |before: Option<String>, elements| {
@@ -105,11 +105,23 @@ fn reference(alias: &str, column: &HashedColumn) -> String {
     format!("{alias}.{}", quote_ident(&column.name))
 }
 
+/// A sole integer is a seed as it is: every column's hash mixes all its bits in.
+fn seed_of_row(alias: &str, key: &[HashedColumn]) -> Option<String> {
+    let [column] = key else { return None };
+    let c = reference(alias, column);
+    match column.builtin.as_deref()? {
+        "int8" => Some(c),
+        "int2" | "int4" => Some(format!("{c}::int8")),
+        _ => None,
+    }
+}
+
 /// Hashes one key column under a seed.
 fn fold(alias: &str, column: &HashedColumn, seed: &str) -> String {
     let c = reference(alias, column);
     match column.builtin.as_deref() {
         Some("int2" | "int4") => format!("hashint8extended({c}, {seed})"),
+        Some("int8") if seed == NO_SEED => format!("hashint8extended({c}, {c} >> 32)"),
         Some("int8") => format!("hashint8extended({c}, ({seed}) # ({c} >> 32))"),
         Some("uuid") => format!("uuid_hash_extended({c}, {seed})"),
         _ if column.recoded => format!("hash_record_extended(row({}), {seed})", text(column, &c)),
@@ -157,10 +169,7 @@ mod tests {
         let mut mood = column("mood", None);
         let e = hash_expressions("t", &id, &[mood.clone()]);
         assert_eq!(e.key, "hashint8extended(t.\"id\", 0::int8)");
-        let record = format!(
-            "hash_record_extended(row(t.\"mood\"::text collate \"C\"), {})",
-            e.key
-        );
+        let record = "hash_record_extended(row(t.\"mood\"::text collate \"C\"), t.\"id\"::int8)";
         assert_eq!(e.row, record);
         mood.not_null = false;
         let nullable = hash_expressions("t", &id, &[mood]);

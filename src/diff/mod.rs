@@ -24,6 +24,7 @@ pub mod report;
 mod set;
 mod sides;
 mod spill;
+mod sums;
 mod table;
 
 pub use candidates::Candidates;

@@ -113,38 +113,54 @@ pub(super) fn compare(snapshot: &PackedRows, live: &PackedRows) -> Vec<(Change, 
         .collect()
 }
 
-/// Fetches the keys of a range, with the rows' hashes where an expression for them is given.
+/// What travels of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Travel {
+    Keys,
+    /// The keys, and one XOR of all rows' hashes.
+    KeysAndSum,
+    /// The keys, each with its row's hash.
+    Hashes,
+}
+
+/// Fetches a range; the sum is zero where it was not asked for. `asked` is how keys are packed, their column, what
+/// travels, and the expression that hashes a row.
 pub(super) async fn fetch(
     session: &Session,
     table: &Table,
-    column: &str,
-    packing: Packing,
     range: &KeyRange,
-    hash: Option<&str>,
-) -> Result<PackedRows, PgError> {
+    asked: (Packing, &str, Travel, &str),
+) -> Result<(PackedRows, i64), PgError> {
+    let (packing, column, travel, hash) = asked;
     let key = table.column(column).into_iter().collect::<Vec<_>>();
     let condition = range.condition(&key);
     let keys = packing.send(&format!("t.{}", quote_ident(column)));
-    let hashes = hash.map_or("null::bytea".to_owned(), |h| {
-        format!("string_agg(int8send({h}), '')")
-    });
+    let (hashes, sum) = match travel {
+        Travel::Keys => ("null::bytea".to_owned(), "0::int8".to_owned()),
+        Travel::KeysAndSum => ("null::bytea".to_owned(), format!("bit_xor({hash})")),
+        Travel::Hashes => (
+            format!("string_agg(int8send({hash}), '')"),
+            "0::int8".to_owned(),
+        ),
+    };
     let sql = format!(
-        "select string_agg({keys}, ''), {hashes} from {} t where {condition}",
+        "select string_agg({keys}, ''), {hashes}, {sum} from {} t where {condition}",
         table.from_sql()
     );
-    let rows = session
+    let answer = session
         .ask(&format!("reading the keys of {}", table.name), &sql, &[])
         .await?;
+    let row = answer.first();
     let bytes = |column: usize| {
-        let row = rows.first();
         row.and_then(|row| row.get::<_, Option<Vec<u8>>>(column))
             .unwrap_or_default()
     };
-    Ok(PackedRows {
+    let rows = PackedRows {
         packing,
         keys: bytes(0),
         hashes: bytes(1),
-    })
+    };
+    Ok((rows, row.and_then(|row| row.get(2)).unwrap_or(0)))
 }
 
 fn be64(bytes: &[u8]) -> u64 {

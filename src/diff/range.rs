@@ -2,25 +2,25 @@
 //!
 //! A range is summed on both sides at once: a count and the XOR of the rows' hashes. Where both agree the range is
 //! done. Where they differ, keys travel, and where content was asked for, the hashes of the rows that only one side has
-//! are taken out of the sums: if the rest agrees, no row changed, and no content had to be read twice. Only otherwise
-//! do all the range's hashes travel.
+//! are taken out of the sums: if the rest agrees, no row changed, and no row's hash had to travel. Only otherwise
+//! do all the range's hashes.
 //!
-//! When most ranges differ, sums are a wasted pass, and everything travels at once until ranges agree again: of the
-//! time that reading and hashing all rows takes, sums cost the whole, keys a quarter more, keys with hashes a fifth
-//! more.
+//! When most ranges differ, sums are a wasted pass, and keys travel at once, with the sums beside them. When the content
+//! of most ranges differs as well, keys travel with the hashes of their rows. Of the time that hashing all rows takes,
+//! keys beside the sums cost a fifth more, keys with hashes two fifths, and keys alone, which the index holds, a quarter.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use futures_util::future::try_join_all;
 
-use crate::catalog::{Locator, Table};
+use crate::catalog::Table;
 use crate::ident::Key;
-use crate::pg::{PgError, Session};
+use crate::pg::Session;
 
 use super::bounds::{KeyRange, ranges, split};
-use super::habit::Habit;
-use super::packed::{self, PackedRows, Packing};
+use super::habit::Habits;
+use super::packed::{self, PackedRows, Packing, Travel};
 use super::set::compare_sets;
 use super::table::Work;
 use super::{Change, Depth, DiffError, lines};
@@ -49,7 +49,7 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
     let key = work.key_columns(table);
     let ranges = ranges(first, table, &key, work.options.chunk_rows).await?;
     let queue = Mutex::new(VecDeque::from(ranges));
-    let habit = Habit::default();
+    let habits = Habits::default();
     let packing = Packing::of(work.table.single_key_type().as_deref());
     let sessions = work.sides.snapshot.iter().zip(&work.sides.live);
     let workers = sessions
@@ -60,7 +60,7 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
                 snapshot,
                 live,
                 queue: &queue,
-                habit: &habit,
+                habits: &habits,
                 packing,
             };
             pair.work_off()
@@ -70,26 +70,26 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
 }
 
 /// One worker, with a session a side.
-struct Pair<'a, 'w> {
-    work: &'a Work<'w>,
-    snapshot: &'a Session,
-    live: &'a Session,
+pub(super) struct Pair<'a, 'w> {
+    pub(super) work: &'a Work<'w>,
+    pub(super) snapshot: &'a Session,
+    pub(super) live: &'a Session,
     queue: &'a Mutex<VecDeque<KeyRange>>,
-    habit: &'a Habit,
+    habits: &'a Habits,
     packing: Option<Packing>,
-}
-
-/// A count and the XOR of the rows' hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sum {
-    rows: u64,
-    hash: i64,
 }
 
 /// Rows of a range, by the form in which their keys travel.
 enum Rows {
     Packed(PackedRows),
     Text(Vec<(Box<[u8]>, u64)>),
+}
+
+/// What one side answered about a range.
+struct Fetched {
+    rows: Rows,
+    /// XOR of the rows' hashes, where it was asked for.
+    sum: i64,
 }
 
 impl Rows {
@@ -111,46 +111,85 @@ impl Pair<'_, '_> {
     }
 
     async fn range(&self, range: KeyRange) -> Result<(), DiffError> {
+        let deep = self.work.options.depth == Depth::Rows;
         // The outermost ranges are open-ended: only a count tells how large they are.
-        if !range.is_open() && !self.habit.sums_pay() {
-            return self.whole(range, self.work.options.depth).await;
+        if range.is_open() || self.habits.ranges.seldom_differ() {
+            return self.summed(range).await;
         }
+        if deep && self.packing.is_some() && self.habits.contents.seldom_differ() {
+            let (a, b) = self.fetch(&range, Travel::KeysAndSum).await?;
+            return self.by_keys(range, a, b).await;
+        }
+        self.whole(range).await
+    }
+
+    /// Compares a range by its sums first.
+    async fn summed(&self, range: KeyRange) -> Result<(), DiffError> {
         let (a, b) = self.sums(&range).await?;
-        if range.is_open() && a.rows.max(b.rows) > self.limit() {
-            return self.cut(range, a.rows >= b.rows).await;
+        let (rows, by_snapshot) = (a.rows.max(b.rows), a.rows >= b.rows);
+        if range.is_open() && rows > self.limit() {
+            return self.cut(range, by_snapshot).await;
         }
-        self.habit.saw(a != b);
+        self.habits.ranges.saw(a != b);
         if a == b {
             self.work.seen(a.rows, b.rows);
             return Ok(());
         }
-        if a.rows.max(b.rows) > self.limit() {
-            return self.cut(range, a.rows >= b.rows).await;
+        if rows > self.limit() {
+            return self.cut(range, by_snapshot).await;
         }
-        if self.work.options.depth == Depth::Rows {
-            let found = compare(self.fetch(&range, Depth::Keys).await?);
-            if found.len() <= FEW && self.survivors_agree(a, b, &found).await? {
-                self.work.seen(a.rows, b.rows);
-                return self.work.confirm(self.snapshot, self.live, found).await;
+        if self.work.options.depth == Depth::Keys || !self.habits.contents.seldom_differ() {
+            return self.whole(range).await;
+        }
+        let (mut keys_a, mut keys_b) = self.fetch(&range, Travel::Keys).await?;
+        keys_a.sum = a.hash;
+        keys_b.sum = b.hash;
+        self.by_keys(range, keys_a, keys_b).await
+    }
+
+    /// Compares a range by its keys and the sums of its content; by everything in it, where that is not enough.
+    async fn by_keys(&self, range: KeyRange, a: Fetched, b: Fetched) -> Result<(), DiffError> {
+        let (rows_a, rows_b, sums) = (a.rows.len(), b.rows.len(), (a.sum, b.sum));
+        if rows_a.max(rows_b) > self.limit() {
+            return self.cut(range, rows_a >= rows_b).await;
+        }
+        let found = compare((a.rows, b.rows));
+        self.habits
+            .ranges
+            .saw(!found.is_empty() || sums.0 != sums.1);
+        let none_in_both = rows_a == 0 || rows_b == 0;
+        if !none_in_both {
+            let agree = found.len() <= FEW && self.survivors_agree(sums, &found).await?;
+            self.habits.contents.saw(!agree);
+            if !agree {
+                return self.whole(range).await;
             }
         }
-        self.whole(range, self.work.options.depth).await
+        self.work.seen(rows_a, rows_b);
+        self.work.confirm(self.snapshot, self.live, found).await
     }
 
     /// Rows beyond which a range is cut.
-    fn limit(&self) -> u64 {
+    pub(super) fn limit(&self) -> u64 {
         self.work.options.chunk_rows * TOO_LARGE
     }
 
     /// Compares a range by everything in it.
-    async fn whole(&self, range: KeyRange, depth: Depth) -> Result<(), DiffError> {
-        let (a, b) = self.fetch(&range, depth).await?;
+    async fn whole(&self, range: KeyRange) -> Result<(), DiffError> {
+        let travel = match self.work.options.depth {
+            Depth::Keys => Travel::Keys,
+            Depth::Rows => Travel::Hashes,
+        };
+        let (a, b) = self.fetch(&range, travel).await?;
+        let (a, b) = (a.rows, b.rows);
         let (rows_a, rows_b) = (a.len(), b.len());
         if rows_a.max(rows_b) > self.limit() {
             return self.cut(range, rows_a >= rows_b).await;
         }
         let found = compare((a, b));
-        self.habit.saw(!found.is_empty());
+        self.habits.ranges.saw(!found.is_empty());
+        let changed = found.iter().any(|f| f.0 == Change::Changed);
+        self.habits.contents.saw(changed);
         self.work.seen(rows_a, rows_b);
         self.work.confirm(self.snapshot, self.live, found).await
     }
@@ -171,37 +210,7 @@ impl Pair<'_, '_> {
         Ok(())
     }
 
-    async fn sums(&self, range: &KeyRange) -> Result<(Sum, Sum), DiffError> {
-        let hash = self.hash(self.work.options.depth);
-        let one = async |session: &Session, table: &Table| -> Result<Sum, PgError> {
-            let key = self.work.key_columns(table);
-            let condition = range.condition(&key);
-            let from = format!("{} t where {condition}", table.from_sql());
-            // Live may have any number of rows beyond the snapshot's: what is too large need not be counted to its end.
-            let sql = if range.is_open() {
-                format!(
-                    "select count(*), coalesce(bit_xor(h), 0) from (select {hash} as h from {from} limit {}) s",
-                    self.limit() + 1
-                )
-            } else {
-                format!("select count(*), coalesce(bit_xor({hash}), 0) from {from}")
-            };
-            let rows = session
-                .ask(&format!("summing {}", table.name), &sql, &[])
-                .await?;
-            Ok(rows.first().map_or(Sum { rows: 0, hash: 0 }, |row| Sum {
-                rows: u64::try_from(row.get::<_, i64>(0)).unwrap_or(0),
-                hash: row.get(1),
-            }))
-        };
-        let table = &self.work.table;
-        Ok(tokio::try_join!(
-            one(self.snapshot, &table.snapshot),
-            one(self.live, &table.live)
-        )?)
-    }
-
-    fn hash(&self, depth: Depth) -> String {
+    pub(super) fn hash(&self, depth: Depth) -> String {
         let hashes = self.work.table.hashes("t");
         if depth == Depth::Rows {
             hashes.row
@@ -210,64 +219,27 @@ impl Pair<'_, '_> {
         }
     }
 
-    /// Whether the rows that both sides have are the same, given the sums of all rows and the rows that one side alone
-    /// has. Live moves between the questions: then the sums do not fit, and everything is compared.
-    async fn survivors_agree(
-        &self,
-        a: Sum,
-        b: Sum,
-        found: &[(Change, Key)],
-    ) -> Result<bool, DiffError> {
-        let hash = self.hash(Depth::Rows);
-        let of = |change: Change| found.iter().filter(move |f| f.0 == change).map(|f| &f.1);
-        let alone =
-            async |session: &Session, table: &Table, keys: Vec<&Key>| -> Result<i64, PgError> {
-                if keys.is_empty() {
-                    return Ok(0);
-                }
-                let locator = Locator::by_names(table, &self.work.table.key);
-                let sql = format!(
-                    "select coalesce(bit_xor({hash}), 0) from {} join {} t on {}",
-                    locator.list(keys.into_iter()),
-                    table.from_sql(),
-                    locator.matches("t"),
-                );
-                let rows = session
-                    .ask(&format!("summing rows of {}", table.name), &sql, &[])
-                    .await?;
-                Ok(rows.first().map_or(0, |r| r.get(0)))
-            };
-        let table = &self.work.table;
-        let (only_a, only_b) = tokio::try_join!(
-            alone(
-                self.snapshot,
-                &table.snapshot,
-                of(Change::Deleted).collect()
-            ),
-            alone(self.live, &table.live, of(Change::Inserted).collect())
-        )?;
-        Ok(a.hash ^ only_a == b.hash ^ only_b)
-    }
-
     /// Fetches the rows of a range from both sides.
-    async fn fetch(&self, range: &KeyRange, depth: Depth) -> Result<(Rows, Rows), DiffError> {
-        let hash = (depth == Depth::Rows).then(|| self.hash(depth));
-        let one = async |session: &Session, table: &Table| -> Result<Rows, DiffError> {
-            match (self.packing, self.work.table.key.first()) {
-                (Some(packing), Some(column)) => {
-                    let rows =
-                        packed::fetch(session, table, column, packing, range, hash.as_deref())
-                            .await?;
-                    Ok(Rows::Packed(rows))
-                }
-                _ => {
-                    let key = self.work.key_columns(table);
-                    let limit = self.limit() + 1;
-                    let rows =
-                        lines::fetch(session, table, &key, range, hash.as_deref(), limit).await?;
-                    Ok(Rows::Text(rows))
-                }
+    async fn fetch(
+        &self,
+        range: &KeyRange,
+        travel: Travel,
+    ) -> Result<(Fetched, Fetched), DiffError> {
+        let hash = self.hash(Depth::Rows);
+        let one = async |session: &Session, table: &Table| -> Result<Fetched, DiffError> {
+            if let (Some(packing), Some(column)) = (self.packing, self.work.table.key.first()) {
+                let asked = (packing, column.as_str(), travel, hash.as_str());
+                let (rows, sum) = packed::fetch(session, table, range, asked).await?;
+                let rows = Rows::Packed(rows);
+                return Ok(Fetched { rows, sum });
             }
+            let key = self.work.key_columns(table);
+            let hash = (travel == Travel::Hashes).then_some(hash.as_str());
+            let rows = lines::fetch(session, table, &key, range, hash, self.limit() + 1).await?;
+            Ok(Fetched {
+                rows: Rows::Text(rows),
+                sum: 0,
+            })
         };
         let table = &self.work.table;
         tokio::try_join!(

@@ -20,21 +20,32 @@ pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepar
     let live = introspect(session).await?;
     let targets = Targets::find(bundle, &live)?;
     checks::check(session, &live, &targets).await?;
-    let (mut last, mut history) = (None, History::default());
+    let mut prepared = Prepared {
+        targets,
+        last: None,
+        history: History::default(),
+    };
     if journal::exists(session).await? {
-        let store = Store::new(session);
-        last = store.last_run(&bundle.id).await?;
-        let resumed = last
-            .as_ref()
-            .filter(|r| r.state.unfinished())
-            .map(|r| &r.run);
-        history = store.history(&bundle.id, resumed).await?;
+        prepared.read_journal(session, bundle).await?;
     } else {
         journal::refuse_publication(session).await?;
     }
-    Ok(Prepared {
-        targets,
-        last,
-        history,
-    })
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// Learns from the journal, which must exist, what earlier runs of this bundle did.
+    pub(super) async fn read_journal(
+        &mut self,
+        session: &Session,
+        bundle: &Bundle,
+    ) -> Result<(), RestoreError> {
+        let store = Store::new(session);
+        self.last = store.last_run(&bundle.id).await?;
+        let unfinished = self.last.as_ref().filter(|r| r.state.unfinished());
+        self.history = store
+            .history(&bundle.id, unfinished.map(|r| &r.run))
+            .await?;
+        Ok(())
+    }
 }

@@ -61,14 +61,12 @@ pub async fn execute(
 ) -> Result<Execution, RestoreError> {
     let session = Session::open(conninfo, Access::Writing, "restore").await?;
     // Everything that can be refused is refused before the journal is created.
-    let unfinished = prepare(&session, bundle)
-        .await?
-        .last
-        .is_some_and(|r| r.state.unfinished());
+    let mut prepared = prepare(&session, bundle).await?;
+    let unfinished = prepared.last.as_ref().is_some_and(|r| r.state.unfinished());
     journal::ensure(&session).await?;
     RunLock::take(&session, unfinished).await?;
     // What the last run did is only certain once nobody else can be at work.
-    let prepared = prepare(&session, bundle).await?;
+    prepared.read_journal(&session, bundle).await?;
     let run = begin(&session, &prepared, new).await?;
     let rows = bundle.manifest.totals.rows;
     sink(Event::RunStarted {

@@ -10,6 +10,7 @@ mod fingerprint;
 mod introspect;
 mod lookup;
 mod model;
+mod pages;
 mod pattern;
 mod relation;
 mod rowhash;
@@ -21,6 +22,7 @@ pub use lookup::Locator;
 pub use model::{
     Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
 };
+pub use pages::PageSlices;
 pub use pattern::{PatternError, TablePatterns};
 pub use relation::{Relation, merge_relations};
 pub use rowhash::{HashExpressions, HashedColumn, hash_expressions};

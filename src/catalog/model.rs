@@ -168,30 +168,10 @@ pub struct Table {
     pub correlation: Option<u8>,
 }
 
-/// Pages (8 KiB) that one statement reads in physical order: a quarter of a gigabyte.
-const SLICE_PAGES: u64 = 32_768;
-
 impl Table {
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
-    }
-
-    /// Conditions on `alias` that cut the table into slices of its pages, so that no statement reads all of a large
-    /// one. The last is open-ended: a table grows.
-    pub fn page_slices(&self, alias: &str) -> Vec<String> {
-        let slices = self.pages / SLICE_PAGES + 1;
-        (0..slices)
-            .map(|i| {
-                let lower = format!("{alias}.ctid >= '({},0)'", i * SLICE_PAGES);
-                let upper = format!("{alias}.ctid < '({},0)'", (i + 1) * SLICE_PAGES);
-                if i + 1 == slices {
-                    lower
-                } else {
-                    format!("{lower} and {upper}")
-                }
-            })
-            .collect()
     }
 
     /// The table as a FROM item: `ONLY` keeps inheritance children apart.

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod context;
 mod error;
+mod later;
 mod output;
 mod secrets;
 mod ui;
@@ -56,6 +57,10 @@ fn usage(error: &clap::Error) -> Code {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     );
+    if let Some(failure) = later::failure(error) {
+        ui::Ui::new(false, false).failure(&failure);
+        return failure.code;
+    }
     let shown = error.render().to_string();
     let hidden = secrets::Secrets::of_process().hide(&shown);
     if hidden == shown {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::try_join_all;
 
-use crate::catalog::{Locator, Table};
+use crate::catalog::{Locator, PageSlices, Table};
 use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
@@ -65,39 +65,24 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
     hand_on_surplus(work, &mut surplus).await
 }
 
-/// Page ranges of one side, handed out to its sessions one by one. The last is open-ended: a table grows.
+/// Page ranges of one side, handed out to its sessions one by one.
 struct Slices {
     next: AtomicU64,
-    count: u64,
-    pages: u64,
+    slices: PageSlices,
 }
 
 impl Slices {
-    /// A slice of a partitioned table takes the same pages of every partition, as many as of all together were asked for.
     fn of(table: &Table, pages: u64) -> Self {
-        let partitions = table.all_pages.div_ceil(table.pages.max(1)).max(1);
-        let pages = (pages / partitions).max(1);
         Self {
             next: AtomicU64::new(0),
-            count: (table.pages / pages) + 1,
-            pages,
+            slices: PageSlices::of(table, pages),
         }
     }
 
     /// The next slice as a condition on alias `t`.
     fn next(&self) -> Option<String> {
-        let i = self.next.fetch_add(1, Ordering::Relaxed);
-        if i >= self.count {
-            return None;
-        }
-        let from = i * self.pages;
-        let lower = format!("t.ctid >= '({from},0)'");
-        let last = i + 1 == self.count;
-        Some(if last {
-            lower
-        } else {
-            format!("{lower} and t.ctid < '({},0)'", from + self.pages)
-        })
+        let slice = self.next.fetch_add(1, Ordering::Relaxed);
+        self.slices.condition(slice, "t")
     }
 }
 

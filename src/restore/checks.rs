@@ -6,17 +6,32 @@ use crate::pg::Session;
 
 use super::{RestoreError, Targets};
 
-/// Refuses a server or tables that cannot be written to safely. Reads only.
-pub(super) async fn check(
-    session: &Session,
-    live: &Schema,
-    targets: &Targets,
-) -> Result<(), RestoreError> {
+/// Refuses a server that takes no writes, or that somebody has told to take none. Reads only.
+pub(super) async fn server(session: &Session, live: &Schema) -> Result<(), RestoreError> {
+    let target = session.target();
     if live.in_recovery {
         return Err(RestoreError::Standby {
-            target: session.target().to_string(),
+            target: target.to_string(),
         });
     }
+    // What sessions begin with: ours has long been set otherwise.
+    let sql =
+        "select reset_val = 'on' from pg_settings where name = 'default_transaction_read_only'";
+    let rows = session
+        .ask("asking whether writing is wanted", sql, &[])
+        .await?;
+    if rows.first().is_some_and(|row| row.get(0)) {
+        return Err(RestoreError::ReadOnly {
+            target: target.to_string(),
+            role: quote_ident(&target.role),
+            database: quote_ident(&target.database),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses tables that cannot be written to safely. Reads only.
+pub(super) async fn tables(session: &Session, targets: &Targets) -> Result<(), RestoreError> {
     for target in &targets.tables {
         let refuse = |reason: String| {
             Err(RestoreError::Table {

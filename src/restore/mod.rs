@@ -82,6 +82,20 @@ pub enum RestoreError {
         /// Host, database and role.
         target: String,
     },
+    /// Somebody has told live's sessions not to write.
+    #[error(
+        "{target} is set to read only (default_transaction_read_only = on): somebody wants nothing written there. When \
+         that is settled, take the setting back, or exempt this role: ALTER ROLE {role} \
+         IN DATABASE {database} SET default_transaction_read_only = off"
+    )]
+    ReadOnly {
+        /// Host, database and role.
+        target: String,
+        /// The role, quoted.
+        role: String,
+        /// The database, quoted.
+        database: String,
+    },
     /// A table cannot take the rows.
     #[error("{table} cannot take the bundle's rows: {reason}")]
     Table {

@@ -18,8 +18,9 @@ pub(super) struct Prepared {
 /// Looks at live. Reads only.
 pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepared, RestoreError> {
     let live = introspect(session).await?;
+    checks::server(session, &live).await?;
     let targets = Targets::find(bundle, &live)?;
-    checks::check(session, &live, &targets).await?;
+    checks::tables(session, &targets).await?;
     let mut prepared = Prepared {
         targets,
         last: None,

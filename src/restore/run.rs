@@ -67,13 +67,13 @@ pub async fn execute(
     RunLock::take(&session, unfinished).await?;
     // What the last run did is only certain once nobody else can be at work.
     prepared.read_journal(&session, bundle).await?;
+    let limit = time_limit(&session).await?;
     let run = begin(&session, &prepared, new).await?;
     let rows = bundle.manifest.totals.rows;
     sink(Event::RunStarted {
         run: run.to_string(),
         rows,
     });
-    let limit = time_limit(&session).await?;
     let mut work = Worker {
         conninfo,
         session,

@@ -3,7 +3,7 @@
 use reinstate::cluster::{Settings, StopMode};
 use reinstate::pg::{Access, Conninfo, Environment, Session};
 
-use crate::cli::story::{SETUP, Story, one_message};
+use crate::cli::story::{EXECUTE, SETUP, Story, one_message};
 use crate::support::{database, start};
 
 #[test]
@@ -121,7 +121,8 @@ async fn restoring_into_a_standby() {
     let session = Session::open(&conninfo, Access::Writing, "test")
         .await
         .unwrap();
-    let tables = format!("set search_path = public; {SETUP}");
+    // That a table is missing there does not matter: what is wrong is the server.
+    let tables = format!("set search_path = public; {SETUP}; drop table champs");
     session.batch("making tables", &tables).await.unwrap();
     // A server that recovers for ever: what a standby is, without the primary.
     server.stop(StopMode::Fast).unwrap();
@@ -141,6 +142,30 @@ async fn restoring_into_a_standby() {
     command.env("REINSTATE_LIVE", server.conninfo("postgres"));
     let said = crate::support::Output::from(command.output().unwrap());
     assert!(said.stdout.contains("is a standby"), "{}", said.stdout);
+}
+
+#[test]
+fn restoring_where_somebody_wants_nothing_written() {
+    let story = Story::extracted();
+    let name = format!("\"{}\"", story.live.name);
+    let set = |on: &str| {
+        let sql = format!("alter database {name} set default_transaction_read_only = {on}");
+        story.live.run(&sql);
+    };
+    set("on");
+    for args in [&["restore"][..], &EXECUTE] {
+        let parts = ["default_transaction_read_only", "ALTER ROLE"];
+        story.refuses(args, 3, &parts);
+    }
+    // The way out that the message names.
+    let exempt = format!(
+        "alter role current_user in database {name} set default_transaction_read_only = off"
+    );
+    story.live.run(&exempt);
+    story.run(EXECUTE).expect_code(4);
+    story.live.run(&format!(
+        "alter role current_user in database {name} reset all"
+    ));
 }
 
 #[test]

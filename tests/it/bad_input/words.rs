@@ -190,3 +190,16 @@ fn executing_needs_a_rehearsal_or_a_reason() {
     );
     story.refuses(["restore", "--plan", "x"], 2, &["--execute"]);
 }
+
+#[test]
+fn what_only_a_later_version_has_is_not_called_a_typing_error() {
+    let story = Story::begin();
+    for (args, name) in [
+        (&["undo", "--last"][..], "`undo`"),
+        (&["rehearse", "--on", "x"], "`rehearse`"),
+        (&["restore", "--only-quarantined=x"], "`--only-quarantined`"),
+        (&["verify", "--from", "2020-01-21T00:00:00Z"], "`--from`"),
+    ] {
+        story.refuses(args, 2, &[name, "this version", "--help"]);
+    }
+}

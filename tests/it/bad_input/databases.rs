@@ -158,14 +158,11 @@ fn restoring_where_somebody_wants_nothing_written() {
         story.refuses(args, 3, &parts);
     }
     // The way out that the message names.
-    let exempt = format!(
-        "alter role current_user in database {name} set default_transaction_read_only = off"
-    );
-    story.live.run(&exempt);
+    let writing = "set default_transaction_read_only = off";
+    let role = format!("alter role current_user in database {name}");
+    story.live.run(&format!("{writing}; {role} {writing}"));
     story.run(EXECUTE).expect_code(4);
-    story.live.run(&format!(
-        "alter role current_user in database {name} reset all"
-    ));
+    story.live.run(&format!("{role} reset all"));
 }
 
 #[test]

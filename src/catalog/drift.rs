@@ -100,8 +100,32 @@ pub enum Drift {
     OnlyInSnapshot,
     /// Only live has it.
     OnlyInLive,
+    /// Both have it, but a role may not read it: on the snapshot, in live, or both.
+    Unreadable {
+        /// The snapshot's role.
+        snapshot: bool,
+        /// Live's role.
+        live: bool,
+    },
     /// Both have it, but it cannot or should not be compared, for this reason.
     Skipped(String),
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::OnlyInSnapshot => "live does not have this table",
+            Self::OnlyInLive => "the snapshot does not have this table",
+            Self::Unreadable { live: false, .. } => {
+                "the snapshot's role may not read it: grant SELECT"
+            }
+            Self::Unreadable {
+                snapshot: false, ..
+            } => "live's role may not read it: grant SELECT",
+            Self::Unreadable { .. } => "neither side's role may read it: grant SELECT",
+            Self::Skipped(reason) => reason,
+        })
+    }
 }
 
 /// Pairs up the tables of two schemas: each is comparable, or says why not. Sorted by name.
@@ -139,11 +163,11 @@ fn pair(snapshot: &Table, live: &Table, recoded: bool) -> Result<Box<Comparable>
     if let Some(extension) = snapshot.extension.as_ref().or(live.extension.as_ref()) {
         return skip(format!("belongs to extension {extension}"));
     }
-    if !snapshot.readable {
-        return skip("the snapshot's role may not read it: grant SELECT".into());
-    }
-    if !live.readable {
-        return skip("live's role may not read it: grant SELECT".into());
+    if !snapshot.readable || !live.readable {
+        return Err(Drift::Unreadable {
+            snapshot: !snapshot.readable,
+            live: !live.readable,
+        });
     }
     let common: Vec<&Column> = snapshot
         .columns

@@ -41,9 +41,8 @@ pub(super) fn not_comparable(
         .iter()
         .filter_map(|(table, pair)| {
             let reason = match pair {
-                Err(Drift::OnlyInSnapshot) => "live does not have this table".to_owned(),
-                Err(Drift::Skipped(reason)) => reason.clone(),
-                _ => return None,
+                Err(Drift::OnlyInLive) | Ok(_) => return None,
+                Err(drift) => drift.to_string(),
             };
             Some(LeftOut {
                 table: table.clone(),

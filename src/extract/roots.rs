@@ -42,9 +42,7 @@ pub(super) fn check(
                 None => continue,
                 Some(error) => return Err(error),
             },
-            Some((_, Err(Drift::OnlyInLive))) => "the snapshot does not have this table".to_owned(),
-            Some((_, Err(Drift::OnlyInSnapshot))) => "live does not have this table".to_owned(),
-            Some((_, Err(Drift::Skipped(reason)))) => reason.clone(),
+            Some((_, Err(drift))) => drift.to_string(),
             None => "neither the snapshot nor live has this table; write schema.table".to_owned(),
         };
         return Err(ExtractError::Root {

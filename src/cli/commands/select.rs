@@ -85,29 +85,25 @@ pub(super) fn refuse_strangers(both: &Both, pairs: &Pairs) -> Result<(), Failure
 
 /// A table that cannot be read could hide any number of losses.
 pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs) -> Result<(), Failure> {
-    let unreadable: Vec<(&TableName, &str)> = pairs
-        .iter()
-        .filter_map(|(name, pair)| match pair {
-            Err(Drift::Skipped(reason)) if reason.contains("grant SELECT") => {
-                Some((name, reason.as_str()))
-            }
-            _ => None,
-        })
-        .collect();
-    if unreadable.is_empty() {
-        return Ok(());
-    }
+    let unreadable = |side: usize| -> Vec<&TableName> {
+        let of_side = |drift: &Drift| match drift {
+            Drift::Unreadable { snapshot, live } => [*snapshot, *live][side],
+            _ => false,
+        };
+        pairs
+            .iter()
+            .filter(|(_, pair)| pair.as_ref().is_err_and(of_side))
+            .map(|(name, _)| name)
+            .collect()
+    };
     let mut messages = Vec::new();
     let mut grants = Vec::new();
-    for (side, session) in [
+    let sides = [
         ("snapshot", &both.snapshot_session),
         ("live", &both.live_session),
-    ] {
-        let names: Vec<&TableName> = unreadable
-            .iter()
-            .filter(|(_, reason)| reason.contains(side))
-            .map(|(name, _)| *name)
-            .collect();
+    ];
+    for (number, (side, session)) in sides.into_iter().enumerate() {
+        let names = unreadable(number);
         if names.is_empty() {
             continue;
         }
@@ -117,6 +113,9 @@ pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs) -> Result<(), Failur
             listed(&names)
         ));
         grants.push(grant(&names, role));
+    }
+    if messages.is_empty() {
+        return Ok(());
     }
     Err(Failure::usage(messages.join("; ")).hint(format!(
         "{}; or leave tables out with --exclude-table (docs/RIGHTS.md)",

@@ -120,8 +120,23 @@ pub(super) fn unit_fault(unit: &UnitRecord, expected: UnitId) -> Option<String> 
         ));
     }
     let mut tables = HashSet::new();
-    let twice = unit.rows.iter().find(|(t, _)| !tables.insert(*t))?;
-    Some(format!("unit {n} names table {} twice", twice.0))
+    if let Some(twice) = unit.rows.iter().find(|(t, _)| !tables.insert(*t)) {
+        return Some(format!("unit {n} names table {} twice", twice.0));
+    }
+    let dated = |table: usize| -> u64 {
+        let of_table = unit.row_evidence.iter().filter(|e| e.table == table);
+        of_table.map(|e| e.rows).fold(0, u64::saturating_add)
+    };
+    let undated = |(table, rows): &&(usize, u64)| dated(*table) != *rows;
+    let wrong = unit.rows.iter().find(undated)?;
+    (!unit.row_evidence.is_empty()).then(|| {
+        format!(
+            "unit {n} has {} rows of table {}, and evidence for {}",
+            wrong.1,
+            wrong.0,
+            dated(wrong.0)
+        )
+    })
 }
 
 fn place_fault(line: &UnitLine, limits: &Limits) -> Option<String> {
@@ -129,6 +144,7 @@ fn place_fault(line: &UnitLine, limits: &Limits) -> Option<String> {
     let tables = unit.rows.iter().map(|r| r.0);
     let mut tables = tables
         .chain(line.at.iter().map(|a| a.0))
+        .chain(unit.row_evidence.iter().map(|e| e.table))
         .chain([unit.root.table]);
     if let Some(table) = tables.find(|t| *t >= limits.tables) {
         return Some(format!(

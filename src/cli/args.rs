@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Doctor,
     /// Compare the snapshot with live: deleted, inserted and changed rows per table
     Diff(Diff),
+    /// When the missing rows were deleted: a histogram, the biggest transactions, and a window where a burst stands out
+    Timeline(Timeline),
     /// Pack the deleted rows, with all that belongs to them, into a bundle
     Extract(Extract),
     /// Print how a bundle would be put back; with --execute, do it
@@ -134,21 +136,91 @@ pub(crate) struct Extract {
     /// Of the root table's deleted rows, only those whose key is in this CSV file (one key a line, no header)
     #[arg(long, value_name = "FILE", requires = "root")]
     pub(crate) keys: Option<PathBuf>,
-    /// When the backup was taken (RFC 3339), where the snapshot cannot say so itself
-    #[arg(long, value_name = "TIME")]
-    pub(crate) snapshot_time: Option<String>,
-    /// Start of the incident's window (RFC 3339; not in this version)
+    /// Start of the incident's window (RFC 3339, such as 2020-01-21T16:40:00+01:00)
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
-    /// End of the incident's window, exclusive (RFC 3339; not in this version)
+    /// End of the incident's window, exclusive (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
+    /// What to do with rows of which nobody knows whether they were deleted in the window
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    pub(crate) undetermined: UndeterminedArg,
+    /// Take what this transaction deleted (repeatable)
+    #[arg(long, value_name = "XID")]
+    pub(crate) xid: Vec<u64>,
+    /// Take what the transactions in this file deleted (one a line)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) only_transactions: Option<PathBuf>,
     /// Write the bundle here [default: bundle, in the case directory]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// Connections per side
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub(crate) jobs: u16,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
+}
+
+/// What tells when rows were deleted.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Evidence of when rows were deleted")]
+pub(crate) struct Evidence {
+    /// When the backup was taken (RFC 3339), where the snapshot cannot say so itself
+    #[arg(long, value_name = "TIME")]
+    pub(crate) snapshot_time: Option<String>,
+    /// A second restored backup, from after the incident (repeatable, each with --after-time)
+    #[arg(
+        long,
+        value_name = "CONNINFO",
+        env = "REINSTATE_AFTER",
+        hide_env_values = true
+    )]
+    pub(crate) after: Vec<String>,
+    /// The moment whose state the --after of the same place holds (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) after_time: Vec<String>,
+    /// Which sources to use [default: all that can be]
+    #[arg(long, value_name = "SOURCES", value_delimiter = ',')]
+    pub(crate) evidence: Vec<SourceArg>,
+}
+
+/// A source of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SourceArg {
+    /// Restored backups from after the incident
+    Bracket,
+    /// Logs of the application, [[audit]]
+    Audit,
+    /// Write-ahead log (not in this version)
+    Wal,
+    /// Deleted rows that live has not cleaned away yet
+    DeadTuples,
+}
+
+/// What to do with rows of which nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UndeterminedArg {
+    /// They come back
+    Include,
+    /// They stay deleted
+    Exclude,
+    /// Nothing is extracted; they are listed
+    Refuse,
+}
+
+/// `timeline`.
+#[derive(Debug, Args)]
+pub(crate) struct Timeline {
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+    /// Width of a line of the histogram (such as 10s, 1m, 1h)
+    #[arg(long, value_name = "TIME", default_value = "1m")]
+    pub(crate) bucket: String,
+    /// Connections per side
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub(crate) jobs: u16,
+    #[command(flatten)]
+    pub(crate) evidence: Evidence,
 }
 
 /// `restore`.

@@ -5,9 +5,13 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use crate::catalog::{OnDelete, Relation};
+use crate::evidence::Exclusion;
+use crate::evidence::audit::AuditLog;
 use crate::ident::ColumnRef;
 
 use super::error::Failure;
+
+mod lists;
 
 /// The configuration of a case.
 #[derive(Debug, Clone, Default)]
@@ -16,17 +20,25 @@ pub(crate) struct Config {
     pub(crate) snapshot: Option<String>,
     pub(crate) snapshot_time: Option<String>,
     pub(crate) relations: Vec<Relation>,
+    pub(crate) audits: Vec<AuditLog>,
+    pub(crate) exclusions: Vec<Exclusion>,
     pub(crate) on_conflict: Option<String>,
     pub(crate) target_batch: Option<String>,
 }
 
 /// Keys that are read.
-const TOP: &[&str] = &["live", "snapshot", "snapshot_time", "relation", "restore"];
+const TOP: &[&str] = &[
+    "live",
+    "snapshot",
+    "snapshot_time",
+    "relation",
+    "audit",
+    "exclude",
+    "restore",
+];
 /// Keys of the format whose meaning this version does not have: passing over them would be silent.
 const LATER: &[&str] = &[
     "after",
-    "audit",
-    "exclude",
     "contacts",
     "attachments",
     "stores",
@@ -71,17 +83,9 @@ impl Config {
             snapshot_time: time_of(&table, "snapshot_time")?,
             ..Self::default()
         };
-        match table.get("relation") {
-            None => {}
-            Some(Value::Array(entries)) => {
-                for (i, entry) in entries.iter().enumerate() {
-                    config
-                        .relations
-                        .push(relation(entry).map_err(|e| format!("relation {}: {e}", i + 1))?);
-                }
-            }
-            Some(_) => return Err("`relation` is a list: write [[relation]]".into()),
-        }
+        config.relations = each(&table, "relation", relation)?;
+        config.audits = each(&table, "audit", lists::audit)?;
+        config.exclusions = each(&table, "exclude", lists::exclusion)?;
         match table.get("restore") {
             None => {}
             Some(Value::Table(restore)) => {
@@ -105,6 +109,27 @@ fn not_toml(text: &str, error: &toml::de::Error) -> String {
         }
         None => format!("no TOML: {}", error.message()),
     }
+}
+
+/// The entries of a list of tables, `[[key]]`.
+fn each<T>(
+    table: &Table,
+    key: &str,
+    read: impl Fn(&Table) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let entries = match table.get(key) {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(entries)) => entries,
+        Some(_) => return Err(format!("`{key}` is a list: write [[{key}]]")),
+    };
+    let one = |(i, entry): (usize, &Value)| {
+        match entry {
+            Value::Table(table) => read(table),
+            _ => Err(format!("write [[{key}]]")),
+        }
+        .map_err(|e| format!("{key} {}: {e}", i + 1))
+    };
+    entries.iter().enumerate().map(one).collect()
 }
 
 fn known(table: &Table, keys: &[&str], path: &str) -> Result<(), String> {
@@ -138,10 +163,7 @@ fn time_of(table: &Table, key: &str) -> Result<Option<String>, String> {
     }
 }
 
-fn relation(entry: &Value) -> Result<Relation, String> {
-    let Value::Table(table) = entry else {
-        return Err("must be a table".into());
-    };
+fn relation(table: &Table) -> Result<Relation, String> {
     known(table, RELATION, "relation.")?;
     let side = |key: &str| -> Result<ColumnRef, String> {
         let text = text_of(table, key)?.ok_or_else(|| format!("`{key}` is missing"))?;

@@ -76,6 +76,11 @@ impl Context {
         self.snapshot.is_some()
     }
 
+    /// How to reach an after-snapshot.
+    pub(crate) fn after(&self, text: &str) -> Result<Conninfo, Failure> {
+        self.conninfo(Some(text).filter(|t| !t.trim().is_empty()), "after")
+    }
+
     fn conninfo(&self, text: Option<&str>, side: &str) -> Result<Conninfo, Failure> {
         let text = text.ok_or_else(|| {
             Failure::usage(format!("no connection string for {side}")).hint(format!(

@@ -2,6 +2,7 @@
 
 use crate::bundle::BundleError;
 use crate::diff::DiffError;
+use crate::evidence::EvidenceError;
 use crate::extract::ExtractError;
 use crate::ident::quote_ident;
 use crate::journal::JournalError;
@@ -182,17 +183,30 @@ impl From<BundleError> for Failure {
     }
 }
 
+impl From<EvidenceError> for Failure {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Pg(e) => e.into(),
+            EvidenceError::Diff(e) => e.into(),
+            EvidenceError::TooMany => Self::refused(error.to_string()),
+            other => Self::usage(other.to_string()),
+        }
+    }
+}
+
 impl From<ExtractError> for Failure {
     fn from(error: ExtractError) -> Self {
         match error {
             ExtractError::Pg(e) => e.into(),
-            ExtractError::Diff(e) => e.into(),
+            ExtractError::Evidence(e) => e.into(),
             ExtractError::Bundle(e) => e.into(),
-            ExtractError::TooMany | ExtractError::SnapshotMoves { .. } => {
-                Self::refused(error.to_string())
-            }
+            ExtractError::SnapshotMoves { .. } => Self::refused(error.to_string()),
+            ExtractError::Undetermined { .. } => Self::refused(error.to_string()).hint(
+                "undetermined.jsonl lists them. --undetermined include takes them, --undetermined exclude leaves them \
+                 deleted; more evidence (--after, [[audit]]) decides more of them",
+            ),
             ExtractError::Nothing { .. } => Self::usage(error.to_string()).hint(
-                "reinstate diff shows what is missing; check --root, --where, --keys and --table",
+                "reinstate diff shows what is missing; check --from, --to, --root, --where, --keys and --table",
             ),
             other => Self::usage(other.to_string()),
         }

@@ -9,7 +9,6 @@ const COMMANDS: &[&str] = &[
     "hold",
     "unhold",
     "init",
-    "timeline",
     "contacts",
     "rehearse",
     "blobs",
@@ -25,18 +24,7 @@ const COMMANDS: &[&str] = &[
     "man",
 ];
 
-const OPTIONS: &[&str] = &[
-    "--from",
-    "--to",
-    "--after",
-    "--after-time",
-    "--wal",
-    "--evidence",
-    "--undetermined",
-    "--max-unit-rows",
-    "--only-quarantined",
-    "--lost",
-];
+const OPTIONS: &[&str] = &["--wal", "--max-unit-rows", "--only-quarantined", "--lost"];
 
 /// What to say where the command line was refused for something that only a later version has.
 pub(super) fn failure(error: &clap::Error) -> Option<Failure> {

@@ -22,6 +22,7 @@
 //!
 //! Refuses: nothing that is a graph. A node outside `0..rows` is a bug of the caller, and panics.
 
+mod admit;
 mod graph;
 mod groups;
 mod members;
@@ -36,6 +37,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use admit::{Fate, admit};
 pub use order::{Group, insertion_order};
 pub use unit::{Unit, Units};
 

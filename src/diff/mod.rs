@@ -28,6 +28,7 @@ mod sums;
 mod table;
 
 pub use candidates::Candidates;
+pub use recheck::contents;
 pub use sides::Sides;
 pub use table::{DiffOptions, diff_table};
 

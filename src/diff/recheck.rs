@@ -69,8 +69,8 @@ pub(super) async fn ask_again(
     Ok(left)
 }
 
-/// Which of `keys` (by position) exist in `table`, with the hash of what is there.
-async fn contents(
+/// Which of `keys` (by position) exist in `table`, each with `hash`: an expression of type int8 over the alias `t`.
+pub async fn contents(
     session: &Session,
     table: &Table,
     locator: &Locator,

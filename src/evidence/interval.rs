@@ -47,3 +47,58 @@ impl Interval {
         }
     }
 }
+
+impl std::fmt::Display for Interval {
+    /// `[2020-01-21T16:40:00Z, 2020-01-21T17:30:00Z)`, or `[unknown, …)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.from {
+            Some(from) => write!(f, "[{from}, {})", self.to),
+            None => write!(f, "[unknown, {})", self.to),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn interval() -> impl Strategy<Value = Interval> {
+        (prop::option::of(0..40_i64), 1..20_i64).prop_map(|(from, length)| {
+            let at = |s| Timestamp::from_second(s).unwrap();
+            Interval {
+                from: from.map(at),
+                to: at(from.unwrap_or(0) + length),
+            }
+        })
+    }
+
+    fn holds(interval: Interval, second: i64) -> bool {
+        let moment = Timestamp::from_second(second).unwrap();
+        interval.from.is_none_or(|from| from <= moment) && moment < interval.to
+    }
+
+    proptest! {
+        #[test]
+        fn an_intersection_holds_what_both_hold(a in interval(), b in interval()) {
+            let both = a.intersect(b);
+            prop_assert_eq!(both, b.intersect(a));
+            for second in -5..70 {
+                prop_assert_eq!(both.is_some_and(|i| holds(i, second)), holds(a, second) && holds(b, second));
+            }
+        }
+
+        #[test]
+        fn a_place_says_where_every_moment_lies(a in interval(), window in interval()) {
+            let moments: Vec<i64> = (-5..70).filter(|s| holds(a, *s)).collect();
+            let inside = moments.iter().filter(|s| holds(window, **s)).count();
+            let expected = match inside {
+                0 => Place::Outside,
+                n if n == moments.len() && (a.from.is_some() || window.from.is_none()) => Place::Inside,
+                _ => Place::Straddling,
+            };
+            prop_assert_eq!(a.place(window), expected);
+        }
+    }
+}

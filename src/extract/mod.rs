@@ -6,26 +6,30 @@
 //!
 //! Memory: per candidate its key's text, 4 bytes, and what the closure needs; rows pass through in small groups.
 
+mod dates;
 mod edges;
+mod fates;
 mod layout;
 mod left_out;
 mod pack;
 mod roots;
+
+pub use fates::{Undecided, Undetermined};
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use crate::bundle::{
-    BundleError, BundleWriter, LeftOut, ManifestDraft, RootFilter, Source, ToolBuild, Totals,
-    Window,
+    BundleError, BundleWriter, LeftOut, ManifestDraft, RootFilter, Source, SourceSum, ToolBuild,
+    Totals, Window,
 };
 use crate::catalog::{
     Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
 };
-use crate::closure::units;
-use crate::diff::{Candidates, DiffError, Sides};
+use crate::diff::Sides;
 use crate::event::Sink;
+use crate::evidence::{Dated, EvidenceError, EvidenceSource, Exclusion, Selection, date};
 use crate::ident::{Key, TableName};
 use crate::pg::{PgError, Session};
 
@@ -43,6 +47,12 @@ pub struct Request {
     pub declared: Vec<Relation>,
     /// When the backup was taken.
     pub snapshot_time: Option<Timestamp>,
+    /// Which deletions were asked for.
+    pub selection: Selection,
+    /// What to do with rows of which nobody knows whether they were.
+    pub undetermined: Undetermined,
+    /// Rows that must not come back.
+    pub exclusions: Vec<Exclusion>,
     /// This build.
     pub tool: ToolBuild,
     /// Digest of the settings, connections left out.
@@ -62,6 +72,10 @@ pub struct Extracted {
     pub tables: Vec<(TableName, u64, u64)>,
     /// What was deleted and stays so.
     pub left_out: Vec<LeftOut>,
+    /// How many rows each source dates.
+    pub evidence: Vec<SourceSum>,
+    /// What a person should know about the evidence.
+    pub notes: Vec<String>,
 }
 
 /// What can go wrong while extracting.
@@ -70,9 +84,9 @@ pub enum ExtractError {
     /// The server refused or went away.
     #[error(transparent)]
     Pg(#[from] PgError),
-    /// The comparison failed.
+    /// The comparison failed, or the evidence cannot be used.
     #[error(transparent)]
-    Diff(#[from] DiffError),
+    Evidence(#[from] EvidenceError),
     /// The bundle could not be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -101,11 +115,17 @@ pub enum ExtractError {
         /// Their names.
         columns: String,
     },
-    /// More candidates than nodes can be numbered.
+    /// Nobody knows whether these rows were asked for.
     #[error(
-        "more than four thousand million rows are missing in live: is this the right live database?"
+        "nobody knows whether {rows} rows were deleted in the window: {}",
+        listed(tables)
     )]
-    TooMany,
+    Undetermined {
+        /// How many.
+        rows: u64,
+        /// The same by table.
+        tables: Vec<(TableName, u64)>,
+    },
     /// The snapshot is not as it was a moment ago.
     #[error(
         "rows of {table} vanished from the snapshot while they were read: something writes to the snapshot; stop it and extract again"
@@ -115,43 +135,76 @@ pub enum ExtractError {
         table: TableName,
     },
     /// Nothing was deleted.
-    #[error("nothing to extract: no row of {what} is missing in live")]
+    #[error("nothing to extract: {}", nothing(what, left_out))]
     Nothing {
         /// What was looked at.
         what: String,
+        /// What is missing and stays so.
+        left_out: Vec<LeftOut>,
     },
 }
 
-/// Extracts; see the module.
+fn listed(tables: &[(TableName, u64)]) -> String {
+    let each: Vec<String> = tables.iter().map(|(t, n)| format!("{n} of {t}")).collect();
+    each.join(", ")
+}
+
+fn nothing(what: &str, left_out: &[LeftOut]) -> String {
+    let missing = left_out.iter().filter(|l| l.rows > 0);
+    let each: Vec<String> = missing
+        .map(|l| format!("{} of {}: {}", l.rows, l.table, l.reason))
+        .collect();
+    match each.as_slice() {
+        [] => format!("no row of {what} is missing in live"),
+        each => format!(
+            "no row of {what} is missing in live that may come back; {}",
+            each.join("; ")
+        ),
+    }
+}
+
+/// Extracts; see the module. `list` is told of every row of which nobody knows whether it was asked for.
 pub async fn extract(
     request: &Request,
     sides: &Sides,
     schemas: (&Schema, &Schema),
     pairs: Vec<(TableName, Result<Box<Comparable>, Drift>)>,
+    sources: &mut [Box<dyn EvidenceSource>],
+    list: &mut dyn FnMut(&Undecided<'_>),
     sink: Sink<'_>,
 ) -> Result<Extracted, ExtractError> {
-    let Some(session) = sides.snapshot.first() else {
-        return Err(ExtractError::TooMany);
+    let (Some(session), Some(live_session)) = (sides.snapshot.first(), sides.live.first()) else {
+        return Err(EvidenceError::TooMany.into());
     };
     roots::check(request, &pairs)?;
     // Claims the place first: finding out at the end that it is taken would waste the work.
     let mut writer = BundleWriter::create(&request.target)?;
     let (snapshot, live) = schemas;
-    let window_to = now_of(sides).await?;
 
     let mut left_out = left_out::not_comparable(&pairs);
-    let candidates = Candidates::find(sides, pairs, sink).await?;
+    let dated = date(
+        sides,
+        pairs,
+        sources,
+        request.snapshot_time,
+        &request.selection,
+        sink,
+    )
+    .await?;
+    let candidates = &dated.candidates;
     let relations = merge_relations(snapshot, live, &request.declared);
-    let rows = candidates.total().ok_or(ExtractError::TooMany)?;
-    let mut references = edges::collect(session, &candidates, &relations, live).await?;
-    let (roots, unmatched) = roots::choose(request, session, &candidates).await?;
-    let units = units(rows, &references.edges, roots.as_closure());
+    let mut references = edges::collect(session, candidates, &relations, live).await?;
+    let (roots, unmatched) = roots::choose(request, session, candidates).await?;
+    let between = (session, live_session);
+    let decided = fates::decide(request, between, &dated, &references.edges, &roots, list).await?;
+    let units = &decided.units;
+    left_out.extend(decided.left_out);
     if units.is_empty() {
         return Err(ExtractError::Nothing {
             what: roots::described(request),
+            left_out,
         });
     }
-    left_out.extend(left_out::left_out(&candidates, &units));
     if let (Some(root), true) = (request.roots.first(), unmatched > 0) {
         left_out.push(LeftOut {
             table: root.clone(),
@@ -161,40 +214,26 @@ pub async fn extract(
         });
     }
     references
-        .add_across_units(session, &candidates, &relations, &units)
+        .add_across_units(session, candidates, &relations, units)
         .await?;
 
-    let layout = layout::Layout::new(&candidates, &relations, &references, &units);
-    writer.add_tables(layout.manifest_tables(&candidates))?;
-    let from = request.snapshot_time.map(|t| t.to_string());
-    let evidence = crate::bundle::Evidence {
-        from: from.clone(),
-        to: window_to.clone(),
-        source: "none".into(),
-    };
-    let tables = pack::write(
-        &mut writer,
-        session,
-        &candidates,
-        &references,
-        &units,
-        &layout,
-        &evidence,
-    )
-    .await?;
+    let layout = layout::Layout::new(candidates, &relations, &references, units);
+    writer.add_tables(layout.manifest_tables(candidates))?;
+    let tables = pack::write(&mut writer, session, &dated, &references, units, &layout).await?;
     let totals = Totals {
         rows: tables.iter().map(|t| t.1).sum(),
         units: units.len() as u64,
+        outside_window: decided.outside,
+        undetermined: decided.undetermined,
+        excluded: decided.excluded,
         ..Totals::default()
     };
+    let evidence = dates::sums(units, &dated.findings);
     let draft = ManifestDraft {
         tool: request.tool.clone(),
         created: Timestamp::now().to_string(),
         source: source(session, request).await?,
-        window: Window {
-            from,
-            to: window_to,
-        },
+        window: window(request, &dated),
         settings_digest: request.settings_digest.clone(),
         schema_fingerprint: fingerprint(snapshot, tables.iter().map(|t| &t.0)),
         roots: filter(request),
@@ -202,6 +241,7 @@ pub async fn extract(
         relations: layout.relations.clone(),
         totals,
         left_out: left_out.clone(),
+        evidence: evidence.clone(),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {
@@ -209,20 +249,22 @@ pub async fn extract(
         totals,
         tables,
         left_out,
+        evidence,
+        notes: dated.notes,
     })
 }
 
-/// The end of what the comparison can speak of: live's own clock, before anything is compared.
-async fn now_of(sides: &Sides) -> Result<String, PgError> {
-    let Some(live) = sides.live.first() else {
-        return Ok(String::new());
-    };
-    let sql =
-        "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
-    Ok(live
-        .query_one("asking for the time", sql, &[])
-        .await?
-        .get(0))
+/// What was asked for; without a window, from the backup to now.
+fn window(request: &Request, dated: &Dated) -> Window {
+    let asked = request.selection.window.unwrap_or(dated.period);
+    let mut transactions: Vec<u32> = Vec::new();
+    transactions.extend(request.selection.transactions.iter().flatten());
+    transactions.sort_unstable();
+    Window {
+        from: asked.from.map(|t| t.to_string()),
+        to: asked.to.to_string(),
+        transactions,
+    }
 }
 
 async fn source(session: &Session, request: &Request) -> Result<Source, PgError> {

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use crate::bundle::{BundleWriter, Evidence, Need, RowName, UnitRecord};
+use crate::bundle::{BundleWriter, Need, RowName, UnitRecord};
 use crate::catalog::Table;
 use crate::closure::{Node, Unit, Units};
 use crate::ident::{Key, TableName, column_list, qualified_list};
 use crate::pg::Session;
 use crate::pg::copy::CopyLines;
 
-use super::ExtractError;
 use super::edges::References;
 use super::layout::Layout;
+use super::{ExtractError, dates};
 use crate::diff::Candidates;
+use crate::evidence::Dated;
 
 /// Rows fetched at once, at most.
 const GROUP_ROWS: usize = 2_000;
@@ -28,19 +29,19 @@ type Written = Vec<(TableName, u64, u64)>;
 pub(super) async fn write(
     writer: &mut BundleWriter,
     session: &Session,
-    candidates: &Candidates,
+    dated: &Dated,
     references: &References,
     units: &Units,
     layout: &Layout,
-    evidence: &Evidence,
 ) -> Result<Written, ExtractError> {
+    let candidates = &dated.candidates;
     let mut packer = Packer {
         writer,
         session,
         candidates,
+        dated,
         references,
         layout,
-        evidence,
     };
     let mut written: Written = layout
         .order
@@ -80,9 +81,9 @@ struct Packer<'a> {
     writer: &'a mut BundleWriter,
     session: &'a Session,
     candidates: &'a Candidates,
+    dated: &'a Dated,
     references: &'a References,
     layout: &'a Layout,
-    evidence: &'a Evidence,
 }
 
 impl Packer<'_> {
@@ -232,7 +233,10 @@ impl Packer<'_> {
                 key: self.candidates.key(unit.root),
             },
             rows: rows.into_iter().collect(),
-            evidence: self.evidence.clone(),
+            evidence: dates::evidence(self.dated.findings.of(unit.root)),
+            row_evidence: dates::of_rows(unit, &self.dated.findings, self.candidates, |t| {
+                self.layout.places[t]
+            }),
             depends_on: unit.depends_on.to_vec(),
             needs,
             reason: unit.needed.then(|| "needed by other units".to_owned()),

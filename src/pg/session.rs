@@ -73,6 +73,19 @@ impl Session {
         self.batch("setting the session's timeouts", &sql).await
     }
 
+    /// Lets names in the statements that follow mean what they mean to this role in this database, as in psql: for SQL
+    /// that people wrote. Until [`Self::search_nowhere`].
+    pub async fn search_as_configured(&self) -> Result<(), PgError> {
+        let sql = "reset search_path";
+        self.batch("taking the role's own search_path", sql).await
+    }
+
+    /// Takes that back: only qualified names mean something.
+    pub async fn search_nowhere(&self) -> Result<(), PgError> {
+        let sql = format!("set search_path = {}", settings::SEARCH_PATH);
+        self.batch("pinning the search_path", &sql).await
+    }
+
     /// What ends the running statement from another task.
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken {

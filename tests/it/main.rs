@@ -12,6 +12,7 @@ mod diff;
 mod docs;
 mod doctor;
 mod edges;
+mod evidence;
 mod extract;
 mod pg;
 mod postgres;

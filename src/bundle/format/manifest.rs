@@ -38,6 +38,9 @@ pub struct Manifest {
     pub totals: Totals,
     /// What was deleted and is not in the bundle, with the reason.
     pub left_out: Vec<LeftOut>,
+    /// What tells when the bundle's rows were deleted: how many rows each source, or combination of sources, dates.
+    #[serde(default)]
+    pub evidence: Vec<SourceSum>,
     /// Every file but the manifest and its digest.
     pub files: Vec<ManifestFile>,
 }
@@ -67,6 +70,8 @@ pub struct ManifestDraft {
     pub totals: Totals,
     /// See [`Manifest::left_out`].
     pub left_out: Vec<LeftOut>,
+    /// See [`Manifest::evidence`].
+    pub evidence: Vec<SourceSum>,
 }
 
 /// A build of this program.
@@ -107,6 +112,22 @@ pub struct Window {
     pub from: Option<String>,
     /// End, exclusive.
     pub to: String,
+    /// The transactions asked for, where some were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transactions: Vec<u32>,
+}
+
+/// Rows dated by one source, or combination of sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSum {
+    /// `bracket`, `audit`, `wal`, `dead-tuples`, several joined by `+`, or `none`.
+    pub source: String,
+    /// Rows.
+    pub rows: u64,
+    /// Rows whose deleting transaction is known.
+    pub with_transaction: u64,
+    /// Rows of which the sources contradict each other.
+    pub contradicted: u64,
 }
 
 /// How the roots were narrowed.

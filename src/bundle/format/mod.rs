@@ -13,16 +13,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use manifest::{
-    LeftOut, Manifest, ManifestDraft, ManifestFile, RootFilter, Source, ToolBuild, Totals, Window,
+    LeftOut, Manifest, ManifestDraft, ManifestFile, RootFilter, Source, SourceSum, ToolBuild,
+    Totals, Window,
 };
 pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
 pub(super) use unit::UnitLine;
-pub use unit::{Evidence, Need, RowName, UnitRecord};
+pub use unit::{Evidence, Need, RowEvidence, RowName, UnitRecord};
 
 /// The version this build writes.
 ///
 /// - 1.0: the first.
-pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 0 };
+/// - 1.1: evidence: transactions, contradictions and rows that differ from their root in `units.jsonl.zst`; sums by source
+///   and the transactions asked for in the manifest.
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 1 };
 
 /// A format version, `major.minor`; in JSON a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

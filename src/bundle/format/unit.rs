@@ -13,8 +13,11 @@ pub struct UnitRecord {
     pub root: RowName,
     /// Rows in each file that has some: place of the table in the manifest, number of rows.
     pub rows: Vec<(usize, u64)>,
-    /// When it was deleted, and who says so.
+    /// When its root was deleted, and who says so.
     pub evidence: Evidence,
+    /// The same of its rows, where it is not the same for all of them: runs of rows in file order, table by table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub row_evidence: Vec<RowEvidence>,
     /// Units that must be there first; always earlier ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<UnitId>,
@@ -42,8 +45,25 @@ pub struct Evidence {
     pub from: Option<String>,
     /// Before this.
     pub to: String,
-    /// What tells it: `bracket`, `audit`, `wal`, `dead-tuples`, or what they were combined from.
+    /// What tells it: `bracket`, `audit`, `wal`, `dead-tuples`, several joined by `+`, or `none`.
     pub source: String,
+    /// The transaction that deleted it (the lower 32 bits of its number), where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<u32>,
+    /// The sources contradict each other: the interval is what any of them allows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contradicted: bool,
+}
+
+/// When some rows of a unit were deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowEvidence {
+    /// Place of the table in the manifest, from 0.
+    pub table: usize,
+    /// How many rows.
+    pub rows: u64,
+    /// What is known of each of them.
+    pub evidence: Evidence,
 }
 
 /// A reference to a row of another unit, or of none: it must be in live before the unit is.

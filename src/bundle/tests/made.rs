@@ -49,6 +49,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
         window: Window {
             from: Some("2020-01-21T15:40:00Z".into()),
             to: "2020-01-21T16:30:00Z".into(),
+            transactions: Vec::new(),
         },
         settings_digest: "s".into(),
         schema_fingerprint: "f".into(),
@@ -69,6 +70,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
             ..Totals::default()
         },
         left_out: Vec::new(),
+        evidence: Vec::new(),
     }
 }
 
@@ -92,7 +94,10 @@ pub(super) fn unit(n: u64, rows: &Rows) -> UnitRecord {
             from: None,
             to: "2020-01-21T16:30:00Z".into(),
             source: "audit".into(),
+            transaction: None,
+            contradicted: false,
         },
+        row_evidence: Vec::new(),
         depends_on: (1..n).take(2).collect(),
         needs: vec![Need {
             relation: 0,

@@ -1,29 +1,29 @@
 //! `extract`: packs what was deleted into a bundle.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::bundle::SourceSum;
 use crate::catalog::{compare, introspect};
-use crate::cli::args::{self, Format};
+use crate::cli::args::{self, Format, UndeterminedArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, counted};
+use crate::cli::output::{Outcome, counted, grouped};
 use crate::diff::Sides;
 use crate::event::Event;
-use crate::extract::{Extracted, Request, extract};
+use crate::evidence::{EvidenceError, Interval, Selection};
+use crate::extract::{ExtractError, Extracted, Request, Undetermined, extract};
 use crate::ident::{Key, TableName};
 
 use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
+use super::sources::{self, moment, snapshot_time};
+use super::undecided::UndeterminedList;
 use super::{build, open_both};
 
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
-    if args.from.is_some() || args.to.is_some() {
-        return Err(Failure::usage(
-            "a window needs evidence of when rows were deleted, which this version does not read",
-        )
-        .hint("leave --from and --to out, and choose with --root, --where and --keys"));
-    }
     let request = request(context, &args)?;
     let both = open_both(context).await?;
     let (snapshot, live) = tokio::try_join!(
@@ -38,11 +38,81 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
     pairs.retain(|(t, _)| excluded.chooses(t));
     refuse_unreadable(&both, &pairs)?;
     check_declared(context, &snapshot)?;
+    let dating = !request.selection.is_everything();
+    let mut evidence =
+        sources::open(context, &args.evidence, &both, &snapshot, &pairs, dating).await?;
     let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;
     let sink = |event: Event| context.ui.event(&event);
-    let extracted = extract(&request, &sides, (&snapshot, &live), pairs, &sink).await?;
+    let mut undetermined = UndeterminedList::create(context)?;
+    let extracted = extract(
+        &request,
+        &sides,
+        (&snapshot, &live),
+        pairs,
+        &mut evidence.sources,
+        &mut |row| undetermined.add(row),
+        &sink,
+    )
+    .await;
+    undetermined.finish(context)?;
+    let extracted = extracted.map_err(|e| match &e {
+        ExtractError::Evidence(EvidenceError::None { .. }) => evidence.explain(e.into()),
+        _ => e.into(),
+    })?;
     report(context, &request, &extracted)?;
     Ok(Code::Done)
+}
+
+/// Which deletions were asked for.
+fn selection(args: &args::Extract) -> Result<Selection, Failure> {
+    let time = |option, text: &Option<String>| {
+        let parsed = text.as_ref().map(|t| moment(option, t));
+        parsed.transpose()
+    };
+    let (from, to) = (time("--from", &args.from)?, time("--to", &args.to)?);
+    let window = (from.is_some() || to.is_some()).then(|| Interval {
+        from,
+        to: to.unwrap_or(Timestamp::MAX),
+    });
+    if let Some(Interval {
+        from: Some(from),
+        to,
+    }) = window
+        && from >= to
+    {
+        return Err(Failure::usage(format!(
+            "the window is empty: --from {from} is not before --to {to}"
+        ))
+        .hint("--to is exclusive; mind the offsets, which may differ"));
+    }
+    let listed = args.only_transactions.as_deref().map(transactions);
+    let mut xids = listed.transpose()?.unwrap_or_default();
+    // As xmin and xmax show them: the lower 32 bits.
+    xids.extend(args.xid.iter().map(|x| *x as u32));
+    let asked = args.only_transactions.is_some() || !args.xid.is_empty();
+    Ok(Selection {
+        window,
+        transactions: asked.then_some(xids),
+    })
+}
+
+/// Reads a file of transactions, one a line.
+fn transactions(path: &std::path::Path) -> Result<HashSet<u32>, Failure> {
+    let failed = |reason: String| {
+        Failure::usage(format!("--only-transactions {}: {reason}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let xids = lines
+        .map(|line| {
+            let number = line.parse::<u64>().map(|x| x as u32);
+            number.map_err(|_| failed(format!("`{line}` is no transaction")))
+        })
+        .collect::<Result<HashSet<_>, _>>()?;
+    match xids.is_empty() {
+        true => Err(failed("the file holds no transaction".into())),
+        false => Ok(xids),
+    }
 }
 
 fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> {
@@ -54,20 +124,8 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
                 .map_err(|e| Failure::usage(format!("--root: {e}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let time = args
-        .snapshot_time
-        .as_ref()
-        .or(context.config.snapshot_time.as_ref());
-    let snapshot_time = time
-        .map(|t| {
-            t.parse::<Timestamp>().map_err(|_| {
-                Failure::usage(format!(
-                    "snapshot time `{t}` is not an RFC 3339 time with an offset"
-                ))
-                .hint("write it like 2020-01-21T03:00:00+01:00")
-            })
-        })
-        .transpose()?;
+    let snapshot_time = snapshot_time(context, &args.evidence)?;
+    let selection = selection(args)?;
     let target = args
         .output
         .clone()
@@ -76,6 +134,8 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
         "roots": roots, "where": args.r#where, "keys": args.keys.is_some(),
         "schema": args.tables.schema, "table": args.tables.table, "exclude_table": args.tables.exclude_table,
         "relations": context.config.relations, "snapshot_time": snapshot_time.map(|t| t.to_string()),
+        "window": selection.window.map(|w| w.to_string()), "transactions": sorted(&selection),
+        "undetermined": format!("{:?}", args.undetermined), "exclude": context.config.exclusions,
     });
     Ok(Request {
         patterns: patterns(&args.tables)?,
@@ -89,8 +149,21 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
             .collect(),
         roots,
         snapshot_time,
+        selection,
+        undetermined: match args.undetermined {
+            UndeterminedArg::Include => Undetermined::Include,
+            UndeterminedArg::Exclude => Undetermined::Exclude,
+            UndeterminedArg::Refuse => Undetermined::Refuse,
+        },
+        exclusions: context.config.exclusions.clone(),
         target,
     })
+}
+
+fn sorted(selection: &Selection) -> Option<Vec<u32>> {
+    let mut xids: Vec<u32> = selection.transactions.as_ref()?.iter().copied().collect();
+    xids.sort_unstable();
+    Some(xids)
 }
 
 /// Reads a file of keys: CSV without a header, one key a line, a field a key column.
@@ -168,6 +241,8 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
             ("bundle", json!(extracted.bundle)),
             ("path", json!(request.target)),
             ("left_out", json!(extracted.left_out)),
+            ("evidence", json!(extracted.evidence)),
+            ("notes", json!(extracted.notes)),
         ],
     };
     if context.format == Format::Json {
@@ -189,7 +264,15 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
             left.table, left.reason
         ));
     }
-    if request.snapshot_time.is_none() {
+    let told = |s: &&SourceSum| s.source != "none";
+    let any = extracted.evidence.iter().any(|s| told(&s));
+    for source in extracted.evidence.iter().filter(|_| any) {
+        context.ui.data(&dated(source));
+    }
+    for note in &extracted.notes {
+        context.ui.status(note);
+    }
+    if request.snapshot_time.is_none() && request.selection.is_everything() {
         context.ui.status("the time of the backup is unknown (--snapshot-time): nothing says when these rows were deleted");
     }
     let short: String = extracted.bundle.chars().take(8).collect();
@@ -199,4 +282,20 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
         context.next_on("restore", &request.target)
     ));
     Ok(())
+}
+
+/// How many rows a source dates, for people.
+fn dated(sum: &SourceSum) -> String {
+    let what = match sum.source.as_str() {
+        "none" => "nothing tells when".to_owned(),
+        source => format!("evidence by {source}"),
+    };
+    let mut text = format!("{what}: {}", counted(sum.rows, "row"));
+    if sum.with_transaction > 0 {
+        text += &format!(", of {} the transaction", grouped(sum.with_transaction));
+    }
+    if sum.contradicted > 0 {
+        text += &format!(", {} contradicted", grouped(sum.contradicted));
+    }
+    text
 }

@@ -7,6 +7,9 @@ mod extract;
 mod recorder;
 mod restore;
 mod select;
+mod sources;
+mod timeline;
+mod undecided;
 mod verify;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +40,7 @@ async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
     match command {
         Command::Doctor => doctor::run(context).await,
         Command::Diff(args) => diff::run(context, args).await,
+        Command::Timeline(args) => timeline::run(context, args).await,
         Command::Extract(args) => extract::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,

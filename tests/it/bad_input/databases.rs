@@ -170,7 +170,11 @@ fn a_window_without_evidence() {
     let story = Story::begin();
     for option in ["--from", "--to"] {
         let args = ["extract", option, "2020-01-21T16:40:00+01:00"];
-        story.refuses(args, 2, &["needs evidence", "--root, --where and --keys"]);
+        story.refuses(
+            args,
+            2,
+            &["nothing tells when", "--after-time", "[[audit]]"],
+        );
     }
 }
 

@@ -39,7 +39,10 @@ fn unit(unit: u64) -> UnitRecord {
             from: None,
             to: "2020-01-21T16:30:00Z".into(),
             source: "audit".into(),
+            transaction: None,
+            contradicted: false,
         },
+        row_evidence: Vec::new(),
         depends_on: Vec::new(),
         needs: Vec::new(),
         reason: None,
@@ -64,6 +67,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
         window: Window {
             from: None,
             to: "2020-01-21T16:30:00Z".into(),
+            transactions: Vec::new(),
         },
         settings_digest: "s".into(),
         schema_fingerprint: "f".into(),
@@ -76,6 +80,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
             ..Totals::default()
         },
         left_out: Vec::new(),
+        evidence: Vec::new(),
     }
 }
 

@@ -1,0 +1,66 @@
+//! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives.
+
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use toml::Table;
+
+use super::{known, text_of};
+use crate::evidence::Exclusion;
+use crate::evidence::audit::AuditLog;
+use crate::evidence::listing::Origin;
+use crate::ident::TableName;
+
+const AUDIT: &[&str] = &["table", "live_sql", "snapshot_sql", "file", "slack"];
+const EXCLUDE: &[&str] = &["table", "reason", "live_sql", "snapshot_sql", "file"];
+
+/// How long after its start a transaction is taken to have been committed, where nothing else is said.
+const SLACK: SignedDuration = SignedDuration::from_secs(10);
+
+pub(super) fn audit(table: &Table) -> Result<AuditLog, String> {
+    known(table, AUDIT, "audit.")?;
+    let slack = match text_of(table, "slack")? {
+        None => SLACK,
+        Some(text) => text
+            .parse::<SignedDuration>()
+            .ok()
+            .filter(|d| !d.is_negative())
+            .ok_or_else(|| {
+                format!("`slack = \"{text}\"` is no length of time, such as 10s or 5m")
+            })?,
+    };
+    Ok(AuditLog {
+        table: table_of(table)?,
+        log: origin(table)?,
+        slack,
+    })
+}
+
+pub(super) fn exclusion(table: &Table) -> Result<Exclusion, String> {
+    known(table, EXCLUDE, "exclude.")?;
+    let reason = text_of(table, "reason")?.filter(|r| !r.trim().is_empty());
+    Ok(Exclusion {
+        table: table_of(table)?,
+        reason: reason.ok_or("`reason` is missing: it is what the bundle and the report say")?,
+        rows: origin(table)?,
+    })
+}
+
+fn table_of(table: &Table) -> Result<TableName, String> {
+    let text = text_of(table, "table")?.ok_or("`table` is missing")?;
+    text.parse()
+        .map_err(|e: crate::ident::NameError| e.to_string())
+}
+
+/// Exactly one of the three.
+fn origin(table: &Table) -> Result<Origin, String> {
+    let live = text_of(table, "live_sql")?.map(Origin::Live);
+    let snapshot = text_of(table, "snapshot_sql")?.map(Origin::Snapshot);
+    let file = text_of(table, "file")?.map(|f| Origin::File(PathBuf::from(f)));
+    let mut given = [live, snapshot, file].into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err("one of `live_sql`, `snapshot_sql` and `file` is needed".into()),
+        _ => Err("only one of `live_sql`, `snapshot_sql` and `file` can be given".into()),
+    }
+}

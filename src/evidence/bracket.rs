@@ -1,0 +1,386 @@
+//! Bracket: backups from after the snapshot either have a row or lack it.
+//!
+//! A row of the snapshot that the after-snapshot of time T lacks was deleted before T; one that it has, later. Several
+//! after-snapshots narrow that: the first that lacks the row ends its interval, the one before begins it. A key that is
+//! missing in one and there again in a later one was created again: the snapshot's row is the one that was deleted first.
+//!
+//! A row that is there with other content was edited, or deleted and created again under its key. A column that says when
+//! a row was created tells which; a key that is handed out only once (from a sequence, a uuid) makes it an edit; where
+//! neither helps, nothing is said about that row.
+//!
+//! Any restored backup will do, physical or logical: rows are compared by key and content.
+
+use std::collections::HashMap;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::identity::{Telling, creation_column, telling};
+use super::{EvidenceError, EvidenceSource, Hear, Interval, SourceKind, Testimony};
+use crate::catalog::{Comparable, Locator, Schema, compare, introspect};
+use crate::diff::{Candidates, contents};
+use crate::ident::{Key, TableName, quote_ident};
+use crate::pg::{PgError, Session};
+
+/// Candidates that are asked for together.
+const ROWS_A_QUESTION: usize = 20_000;
+
+/// A backup from after the snapshot.
+pub struct After {
+    session: Session,
+    time: Timestamp,
+    /// Its tables against the snapshot's.
+    pairs: HashMap<TableName, Comparable>,
+}
+
+impl After {
+    /// Learns its schema. `time` is the moment whose committed state it holds.
+    pub async fn new(
+        session: Session,
+        time: Timestamp,
+        snapshot: &Schema,
+    ) -> Result<Self, PgError> {
+        let schema = introspect(&session).await?;
+        let pairs = compare(snapshot, &schema)
+            .into_iter()
+            .filter_map(|(name, pair)| Some((name, *pair.ok()?)))
+            .collect();
+        Ok(Self {
+            session,
+            time,
+            pairs,
+        })
+    }
+}
+
+/// The source.
+pub struct Bracket {
+    snapshot: Session,
+    /// By time.
+    afters: Vec<After>,
+}
+
+/// What one after-snapshot shows of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// The row is there.
+    Present,
+    /// It is not there.
+    Absent,
+    /// Another row is there under its key.
+    Another,
+    /// There is a row under its key, and nothing tells which.
+    Unclear,
+    /// The table cannot be looked at there.
+    Unseen,
+}
+
+impl Bracket {
+    /// Puts after-snapshots in order. `snapshot` is a session of its own, for rows to compare with.
+    pub fn new(snapshot: Session, mut afters: Vec<After>) -> Self {
+        afters.sort_by_key(|a| a.time);
+        Self { snapshot, afters }
+    }
+
+    fn check_times(&self, period: Interval) -> Result<(), EvidenceError> {
+        for after in &self.afters {
+            let time = after.time;
+            let reason = match period.from {
+                Some(from) if time <= from => {
+                    format!("it is not later than the snapshot, which is of {from}")
+                }
+                _ if time > period.to => {
+                    format!("that is in the future: live's clock shows {}", period.to)
+                }
+                _ => continue,
+            };
+            return Err(EvidenceError::AfterTime { time, reason });
+        }
+        Ok(())
+    }
+
+    async fn all(
+        &self,
+        candidates: &Candidates,
+        period: Interval,
+        hear: Hear<'_>,
+    ) -> Result<Vec<String>, EvidenceError> {
+        self.check_times(period)?;
+        let mut notes = Notes::default();
+        for table in 0..candidates.tables.len() {
+            let nodes: Vec<u32> = (0..candidates.count(table))
+                .map(|row| candidates.node(table, row))
+                .collect();
+            // Equal rows of a table without a key are counted, which takes all of them at once.
+            let size = match candidates.tables[table].key.is_empty() {
+                true => nodes.len().max(1),
+                false => ROWS_A_QUESTION,
+            };
+            for chunk in nodes.chunks(size) {
+                let mut seen: Vec<Vec<Seen>> = Vec::with_capacity(self.afters.len());
+                for after in &self.afters {
+                    seen.push(self.look(after, candidates, table, chunk).await?);
+                }
+                for (i, node) in chunk.iter().enumerate() {
+                    let row: Vec<(Timestamp, Seen)> = self
+                        .afters
+                        .iter()
+                        .zip(&seen)
+                        .map(|(a, s)| (a.time, s[i]))
+                        .collect();
+                    notes.count(&row);
+                    if let Some(interval) = interval(&row, period) {
+                        hear(Testimony {
+                            node: *node,
+                            interval,
+                            transaction: None,
+                            source: SourceKind::Bracket,
+                        });
+                    }
+                }
+            }
+            self.note_unseen(candidates, table, nodes.len(), &mut notes);
+        }
+        Ok(notes.into_text())
+    }
+
+    fn note_unseen(&self, candidates: &Candidates, table: usize, rows: usize, notes: &mut Notes) {
+        let name = &candidates.tables[table].snapshot.name;
+        for after in self.afters.iter().filter(|_| rows > 0) {
+            if !after.pairs.contains_key(name) {
+                notes.unseen.push(format!(
+                    "the after-snapshot of {} does not have {name}, or its role may not read it: it says nothing of {rows} \
+                     rows there",
+                    after.time
+                ));
+            }
+        }
+    }
+
+    /// What an after-snapshot shows of the candidates of one table.
+    async fn look(
+        &self,
+        after: &After,
+        candidates: &Candidates,
+        table: usize,
+        nodes: &[u32],
+    ) -> Result<Vec<Seen>, PgError> {
+        let ours = &candidates.tables[table];
+        let Some(pair) = after.pairs.get(&ours.snapshot.name) else {
+            return Ok(vec![Seen::Unseen; nodes.len()]);
+        };
+        if ours.key.is_empty() {
+            return super::bracket_bag::look(
+                &self.snapshot,
+                &after.session,
+                pair,
+                candidates,
+                nodes,
+            )
+            .await
+            .map(|there| {
+                let seen = |there: bool| if there { Seen::Present } else { Seen::Absent };
+                there.into_iter().map(seen).collect()
+            });
+        }
+        if ours.key.iter().any(|k| pair.live.column(k).is_none()) {
+            return Ok(vec![Seen::Unseen; nodes.len()]);
+        }
+        let keys: Vec<Key> = nodes.iter().map(|n| candidates.key(*n)).collect();
+        let keys: Vec<&Key> = keys.iter().collect();
+        let across = Locator::across(&pair.snapshot, &pair.live, &ours.key);
+        let hash = pair.hashes("t").row;
+        let theirs = contents(&after.session, &pair.live, &across, &hash, &keys).await?;
+        let mut seen = vec![Seen::Absent; nodes.len()];
+        let there: Vec<usize> = (0..nodes.len())
+            .filter(|n| theirs.contains_key(n))
+            .collect();
+        let own = self.own(pair, &ours.key, &hash, &keys, &there).await?;
+        let mut differing = Vec::new();
+        for n in there {
+            if own.get(&n) == theirs.get(&n) {
+                seen[n] = Seen::Present;
+            } else {
+                differing.push(n);
+            }
+        }
+        self.tell(after, pair, &ours.key, &keys, &differing, &mut seen)
+            .await?;
+        Ok(seen)
+    }
+
+    /// What the snapshot has under the keys at `places`.
+    async fn own(
+        &self,
+        pair: &Comparable,
+        key: &[String],
+        expression: &str,
+        keys: &[&Key],
+        places: &[usize],
+    ) -> Result<HashMap<usize, i64>, PgError> {
+        let some: Vec<&Key> = places.iter().map(|n| keys[*n]).collect();
+        let locator = Locator::by_names(&pair.snapshot, key);
+        let found = contents(&self.snapshot, &pair.snapshot, &locator, expression, &some).await?;
+        Ok(found.into_iter().map(|(n, v)| (places[n], v)).collect())
+    }
+
+    /// Rows of other content: the same row, edited, or another one.
+    async fn tell(
+        &self,
+        after: &After,
+        pair: &Comparable,
+        key: &[String],
+        keys: &[&Key],
+        differing: &[usize],
+        seen: &mut [Seen],
+    ) -> Result<(), PgError> {
+        let creation = creation_column(&pair.snapshot).filter(|c| {
+            pair.live
+                .column(&c.name)
+                .is_some_and(|o| o.builtin == c.builtin)
+        });
+        let created = match (telling(&pair.snapshot, key), creation) {
+            (Telling::ByCreation, Some(column)) => {
+                let c = format!("t.{}", quote_ident(&column.name));
+                format!("coalesce(hashtextextended({c}::text, 0), 0)")
+            }
+            (Telling::SameByKey, _) => {
+                differing.iter().for_each(|n| seen[*n] = Seen::Present);
+                return Ok(());
+            }
+            _ => {
+                differing.iter().for_each(|n| seen[*n] = Seen::Unclear);
+                return Ok(());
+            }
+        };
+        let some: Vec<&Key> = differing.iter().map(|n| keys[*n]).collect();
+        let across = Locator::across(&pair.snapshot, &pair.live, key);
+        let theirs = contents(&after.session, &pair.live, &across, &created, &some).await?;
+        let own = self.own(pair, key, &created, keys, differing).await?;
+        for (i, n) in differing.iter().enumerate() {
+            seen[*n] = match theirs.get(&i) == own.get(n) {
+                true => Seen::Present,
+                false => Seen::Another,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// From what the after-snapshots show, in order of their times, when the row was deleted.
+fn interval(seen: &[(Timestamp, Seen)], period: Interval) -> Option<Interval> {
+    let mut from = period.from;
+    let mut said = false;
+    for (time, seen) in seen {
+        match seen {
+            Seen::Present => {
+                from = Some(*time);
+                said = true;
+            }
+            // Whatever is under its key later is another row.
+            Seen::Absent | Seen::Another => return Some(Interval { from, to: *time }),
+            // Not told apart from what follows: what is known so far still holds.
+            Seen::Unclear | Seen::Unseen => {}
+        }
+    }
+    said.then_some(Interval {
+        from,
+        to: Timestamp::MAX,
+    })
+}
+
+/// What a person should know.
+#[derive(Default)]
+struct Notes {
+    again: u64,
+    unclear: u64,
+    unseen: Vec<String>,
+}
+
+impl Notes {
+    fn count(&mut self, seen: &[(Timestamp, Seen)]) {
+        let gone = seen
+            .iter()
+            .position(|(_, s)| matches!(s, Seen::Absent | Seen::Another));
+        let back = gone.is_some_and(|g| {
+            seen[g].1 == Seen::Another || seen[g..].iter().any(|(_, s)| *s == Seen::Present)
+        });
+        self.again += u64::from(back);
+        self.unclear += u64::from(seen.iter().any(|(_, s)| *s == Seen::Unclear));
+    }
+
+    fn into_text(self) -> Vec<String> {
+        let mut notes = self.unseen;
+        if self.again > 0 {
+            notes.push(format!(
+                "{} rows were deleted, created again under the same key, and deleted again: the snapshot has the first of \
+                 them, the after-snapshot the second",
+                self.again
+            ));
+        }
+        if self.unclear > 0 {
+            notes.push(format!(
+                "{} rows are in an after-snapshot with other content, and nothing tells whether they were edited or created \
+                 again under the same key: bracket says nothing of them",
+                self.unclear
+            ));
+        }
+        notes
+    }
+}
+
+impl EvidenceSource for Bracket {
+    fn kind(&self) -> SourceKind {
+        SourceKind::Bracket
+    }
+
+    fn testify<'a>(
+        &'a mut self,
+        candidates: &'a Candidates,
+        period: Interval,
+        hear: Hear<'a>,
+    ) -> BoxFuture<'a, Result<Vec<String>, EvidenceError>> {
+        Box::pin(self.all(candidates, period, hear))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn of(seen: &[Seen]) -> Option<(Option<i64>, Option<i64>)> {
+        let seen: Vec<(Timestamp, Seen)> = seen
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (at(10 * (i as i64 + 1)), *s))
+            .collect();
+        let period = Interval {
+            from: Some(at(0)),
+            to: at(100),
+        };
+        interval(&seen, period).map(|i| {
+            let to = (i.to != Timestamp::MAX).then(|| i.to.as_second());
+            (i.from.map(Timestamp::as_second), to)
+        })
+    }
+
+    #[test]
+    fn brackets_in_a_row_narrow_the_interval() {
+        use Seen::{Absent, Another, Present, Unclear, Unseen};
+        assert_eq!(of(&[Absent]), Some((Some(0), Some(10))));
+        assert_eq!(of(&[Present]), Some((Some(10), None)));
+        assert_eq!(of(&[Present, Absent]), Some((Some(10), Some(20))));
+        assert_eq!(of(&[Present, Present, Absent]), Some((Some(20), Some(30))));
+        // Created again in between: the snapshot's row is the first.
+        assert_eq!(of(&[Absent, Present]), Some((Some(0), Some(10))));
+        assert_eq!(of(&[Present, Another, Present]), Some((Some(10), Some(20))));
+        // Nothing is known from what cannot be told or seen.
+        assert_eq!(of(&[Unclear]), None);
+        assert_eq!(of(&[Unseen, Absent]), Some((Some(0), Some(20))));
+        assert_eq!(of(&[Present, Unclear, Absent]), Some((Some(10), Some(30))));
+    }
+}

@@ -1,0 +1,431 @@
+//! Dead tuples: deleted rows that live has not cleaned away yet still stand on their pages, with the transaction that
+//! deleted them.
+//!
+//! A source of last resort: one SELECT is enough to clean a page, so pages are read raw (`pageinspect`), one by one, before
+//! anything else reads live's rows. It needs that extension and a superuser, and says *when* only where live keeps commit
+//! times. Keys of integer, uuid and text type are read; others stay undetermined, as do long texts.
+//!
+//! A dead tuple is the snapshot's row only if it was there when the backup was taken: its inserting transaction is that of
+//! the snapshot's own row (physical backups), or was committed before the backup. Of any other it is only known that the
+//! snapshot's row was deleted no later. (That it is frozen proves nothing: a row created again can be frozen too.)
+//!
+//! Source: PostgreSQL manual, F.25 "pageinspect" and 73.6 "Database Page Layout".
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::tuple::Readable;
+use super::{Commits, EvidenceError, EvidenceSource, Hear, Interval, SourceKind, Testimony};
+use crate::catalog::{Comparable, Locator};
+use crate::diff::Candidates;
+use crate::ident::{Key, TableName, quote_literal};
+use crate::pg::{PgError, Session};
+
+/// Pages that one statement reads.
+const PAGES_A_QUESTION: i64 = 2_048;
+/// Candidates that one question about the snapshot holds.
+const ROWS_A_QUESTION: usize = 5_000;
+
+/// A deleted row on a page.
+#[derive(Debug, Clone, Copy)]
+struct Tuple {
+    inserted_by: u32,
+    deleted_by: u32,
+}
+
+/// The source.
+pub struct DeadTuples {
+    live: Session,
+    snapshot: Session,
+    /// Both are copies of one cluster, file by file: transactions have the same numbers.
+    physical: bool,
+    /// Schema of the extension, quoted.
+    extension: String,
+    tables: Vec<(TableName, Vec<(String, Readable)>)>,
+    found: BTreeMap<TableName, HashMap<Key, Vec<Tuple>>>,
+}
+
+/// Why dead tuples cannot be read on live, if they cannot.
+pub async fn obstacle(live: &Session) -> Result<Option<String>, PgError> {
+    let sql = "select exists (select from pg_extension where extname = 'pageinspect'),
+                      (select rolsuper from pg_roles where rolname = current_user),
+                      pg_is_in_recovery()";
+    let row = live
+        .query_one("asking whether dead tuples can be read", sql, &[])
+        .await?;
+    let (installed, superuser): (bool, Option<bool>) = (row.get(0), row.get(1));
+    Ok(if !installed {
+        Some(
+            "live has no extension pageinspect: CREATE EXTENSION pageinspect, as a superuser"
+                .into(),
+        )
+    } else if superuser != Some(true) {
+        Some("reading pages takes a superuser of live".into())
+    } else {
+        None
+    })
+}
+
+impl DeadTuples {
+    /// Takes sessions of its own. `tables` are those that will be compared.
+    pub async fn new<'a>(
+        live: Session,
+        snapshot: Session,
+        tables: impl IntoIterator<Item = &'a Comparable>,
+    ) -> Result<Self, EvidenceError> {
+        if let Some(reason) = obstacle(&live).await? {
+            return Err(EvidenceError::DeadTuples { reason });
+        }
+        let sql = "select quote_ident(n.nspname) from pg_extension e
+                     join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pageinspect'";
+        let extension = live
+            .query_one("looking for pageinspect", sql, &[])
+            .await?
+            .get(0);
+        let physical = {
+            let (a, b) = tokio::try_join!(identifier(&live), identifier(&snapshot))?;
+            a.is_some() && a == b
+        };
+        let tables = tables
+            .into_iter()
+            .filter(|t| !t.key.is_empty())
+            .filter_map(|t| {
+                let readable = |name: &String| {
+                    let column = t.live.column(name)?;
+                    Some((name.clone(), Readable::of(column.builtin.as_deref())?))
+                };
+                let key = t.key.iter().map(readable).collect::<Option<Vec<_>>>()?;
+                Some((t.live.name.clone(), key))
+            })
+            .collect();
+        Ok(Self {
+            live,
+            snapshot,
+            physical,
+            extension,
+            tables,
+            found: BTreeMap::new(),
+        })
+    }
+
+    async fn read(&mut self) -> Result<(), EvidenceError> {
+        for (name, key) in &self.tables {
+            let mut tuples = HashMap::new();
+            for leaf in self.leaves(name).await? {
+                self.leaf(&leaf, key, &mut tuples).await?;
+            }
+            self.found.insert(name.clone(), tuples);
+        }
+        Ok(())
+    }
+
+    /// The tables that hold the rows of `name`.
+    async fn leaves(&self, name: &TableName) -> Result<Vec<Leaf>, PgError> {
+        let sql = format!(
+            "select c.oid::int8, format('%I.%I', n.nspname, c.relname),
+                    pg_relation_size(c.oid) / current_setting('block_size')::int8
+               from (select relid from pg_partition_tree({0}::regclass) where isleaf
+                     union select {0}::regclass) l
+               join pg_class c on c.oid = l.relid join pg_namespace n on n.oid = c.relnamespace
+              where c.relkind = 'r' order by 2",
+            quote_literal(&name.sql())
+        );
+        let rows = self
+            .live
+            .ask(&format!("looking at {name}"), &sql, &[])
+            .await?;
+        let mut leaves = Vec::new();
+        for row in &rows {
+            leaves.push(Leaf {
+                oid: row.get(0),
+                name: row.get(1),
+                pages: row.get(2),
+            });
+        }
+        Ok(leaves)
+    }
+
+    async fn leaf(
+        &self,
+        leaf: &Leaf,
+        key: &[(String, Readable)],
+        tuples: &mut HashMap<Key, Vec<Tuple>>,
+    ) -> Result<(), EvidenceError> {
+        let places = self.places(leaf, key).await?;
+        let doing = format!("reading pages of {}", leaf.name);
+        let mut first = 0;
+        while first < leaf.pages {
+            let last = (first + PAGES_A_QUESTION).min(leaf.pages) - 1;
+            let sql = self.question(leaf, first, last, &places);
+            for row in self.live.ask(&doing, &sql, &[]).await? {
+                let little_endian: bool = row.get(0);
+                if !little_endian {
+                    return Err(EvidenceError::DeadTuples {
+                        reason: "live runs on a big-endian machine, whose pages are not read here"
+                            .into(),
+                    });
+                }
+                let bytes: Vec<Option<Vec<u8>>> = row.get(3);
+                let values: Option<Vec<String>> = key
+                    .iter()
+                    .zip(&bytes)
+                    .map(|((_, r), b)| r.text(b.as_deref()?))
+                    .collect();
+                let Some(values) = values else { continue };
+                let xid = |i| u32::try_from(row.get::<_, i64>(i)).unwrap_or_default();
+                tuples.entry(Key(values)).or_default().push(Tuple {
+                    inserted_by: xid(1),
+                    deleted_by: xid(2),
+                });
+            }
+            first = last + 1;
+        }
+        Ok(())
+    }
+
+    /// Where the key's columns stand in a table's rows; a partition may have them in another order.
+    async fn places(&self, leaf: &Leaf, key: &[(String, Readable)]) -> Result<Vec<i32>, PgError> {
+        let mut places = Vec::with_capacity(key.len());
+        for (name, _) in key {
+            let sql = format!(
+                "select attnum::int4 from pg_attribute where attrelid = {} and attname = {} and not attisdropped",
+                leaf.oid,
+                quote_literal(name)
+            );
+            let rows = self
+                .live
+                .ask(&format!("looking at {}", leaf.name), &sql, &[])
+                .await?;
+            places.extend(rows.first().map(|r| r.get::<_, i32>(0)));
+        }
+        Ok(places)
+    }
+
+    /// Rows deleted (not updated, not only locked, not moved to another partition) by a transaction that was committed.
+    /// The flags are those of `htup_details.h`; a page's version stands at byte 18.
+    fn question(&self, leaf: &Leaf, first: i64, last: i64, places: &[i32]) -> String {
+        let e = &self.extension;
+        let attributes: Vec<String> = places.iter().map(|p| format!("d.a[{p}]")).collect();
+        format!(
+            "with now as (select pg_snapshot_xmax(pg_current_snapshot())::text::numeric as x),
+                  page as materialized (
+                    select b, {e}.get_raw_page({name}, 'main', b) as p from generate_series({first}::int4, {last}::int4) b),
+                  dead as (
+                    select p.b, get_byte(p.p, 18) = 4 as le, i.t_xmin::text::int8 as ins, i.t_xmax::text::int8 as del,
+                           i.t_data, i.t_infomask, i.t_infomask2, i.t_bits
+                      from page p, lateral {e}.heap_page_items(p.p) i
+                     where i.lp_flags = 1 and i.t_data is not null and i.t_xmax::text::int8 > 2
+                       and (i.t_infomask & 128) = 0 and (i.t_infomask & 2048) = 0 and (i.t_infomask & 4096) = 0
+                       and i.t_ctid = format('(%s,%s)', p.b, i.lp)::tid)
+             select le, ins, del, array[{attributes}]
+               from (select dead.*, now.x - mod(now.x, 4294967296) + del
+                            - case when mod(now.x, 4294967296) < del then 4294967296 else 0 end as full_xid
+                       from dead, now) s,
+                    lateral (select {e}.tuple_data_split({oid}::oid, t_data, t_infomask, t_infomask2, t_bits) as a) d
+              where full_xid > 0 and pg_xact_status(full_xid::text::xid8) = 'committed'",
+            name = quote_literal(&leaf.name),
+            oid = leaf.oid,
+            attributes = attributes.join(", "),
+        )
+    }
+
+    async fn all(
+        &self,
+        candidates: &Candidates,
+        period: Interval,
+        hear: Hear<'_>,
+    ) -> Result<Vec<String>, EvidenceError> {
+        let mut transactions: Vec<u32> = Vec::new();
+        for tuple in self.found.values().flat_map(HashMap::values).flatten() {
+            transactions.extend([tuple.inserted_by, tuple.deleted_by]);
+        }
+        let commits = Commits::of(&self.live, transactions).await?;
+        let mut said = 0_u64;
+        for (t, table) in candidates.tables.iter().enumerate() {
+            let Some(found) = self.found.get(&table.snapshot.name) else {
+                continue;
+            };
+            let mut nodes: Vec<u32> = Vec::new();
+            for key in found.keys() {
+                nodes.extend(candidates.find_key(t, key));
+            }
+            nodes.sort_unstable();
+            for chunk in nodes.chunks(ROWS_A_QUESTION) {
+                let inserted = self.inserted_in_snapshot(candidates, t, chunk).await?;
+                for node in chunk {
+                    let tuples = found
+                        .get(&candidates.key(*node))
+                        .map_or(&[][..], Vec::as_slice);
+                    let inserted = inserted.get(node).copied();
+                    if let Some((interval, transaction)) = told(tuples, inserted, &commits, period)
+                    {
+                        said += 1;
+                        hear(Testimony {
+                            node: *node,
+                            interval,
+                            transaction,
+                            source: SourceKind::DeadTuples,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(self.notes(said, &commits))
+    }
+
+    fn notes(&self, said: u64, commits: &Commits) -> Vec<String> {
+        let mut notes = vec![format!(
+            "dead-tuples tells of {said} rows; it is a source of last resort, since reading a page can empty it"
+        )];
+        if said > 0 && commits.is_empty() {
+            notes.push(
+                "dead-tuples knows transactions but no times: live does not keep commit times (track_commit_timestamp)"
+                    .into(),
+            );
+        }
+        notes
+    }
+
+    /// The transactions that inserted the snapshot's own rows, where their numbers mean the same as live's.
+    async fn inserted_in_snapshot(
+        &self,
+        candidates: &Candidates,
+        table: usize,
+        nodes: &[u32],
+    ) -> Result<HashMap<u32, u32>, PgError> {
+        if !self.physical {
+            return Ok(HashMap::new());
+        }
+        let source = &candidates.tables[table].snapshot;
+        let locator = Locator::of(source, &candidates.tables[table].key);
+        let keys: Vec<Key> = nodes.iter().map(|n| candidates.key(*n)).collect();
+        let sql = format!(
+            "select k.n, t.xmin::text::int8 from {} join {} t on {}",
+            locator.list(keys.iter()),
+            source.from_sql(),
+            locator.matches("t"),
+        );
+        let rows = self
+            .snapshot
+            .ask(
+                &format!("reading {} in the snapshot", source.name),
+                &sql,
+                &[],
+            )
+            .await?;
+        Ok(rows
+            .iter()
+            .map(|r| {
+                let n = usize::try_from(r.get::<_, i64>(0)).unwrap_or(1) - 1;
+                (
+                    nodes[n],
+                    u32::try_from(r.get::<_, i64>(1)).unwrap_or_default(),
+                )
+            })
+            .collect())
+    }
+}
+
+struct Leaf {
+    oid: i64,
+    /// Quoted.
+    name: String,
+    pages: i64,
+}
+
+async fn identifier(session: &Session) -> Result<Option<String>, PgError> {
+    let sql = "select system_identifier::text from pg_control_system()";
+    // It can be refused: then nobody knows.
+    Ok(session
+        .ask("asking for the system identifier", sql, &[])
+        .await
+        .ok()
+        .and_then(|rows| rows.first().map(|r| r.get(0))))
+}
+
+/// What the dead tuples under one key say of the snapshot's row; `inserted` is the transaction that inserted that row, where
+/// its number can be compared.
+fn told(
+    tuples: &[Tuple],
+    inserted: Option<u32>,
+    commits: &Commits,
+    period: Interval,
+) -> Option<(Interval, Option<u32>)> {
+    let from_before = |t: &Tuple| {
+        let before_backup = || {
+            let committed = commits.interval(t.inserted_by)?;
+            Some(committed.to <= period.from?)
+        };
+        inserted == Some(t.inserted_by) || before_backup().unwrap_or(false)
+    };
+    let mut own = tuples.iter().filter(|t| from_before(t));
+    let ever = Interval {
+        from: None,
+        to: Timestamp::MAX,
+    };
+    match (own.next(), own.next()) {
+        (Some(tuple), None) => {
+            let commit = commits.interval(tuple.deleted_by);
+            Some((commit.unwrap_or(ever), Some(tuple.deleted_by)))
+        }
+        // Another row under that key, or several that could be it: the snapshot's was deleted no later than the first.
+        _ => {
+            let first = tuples
+                .iter()
+                .filter_map(|t| Some(commits.interval(t.deleted_by)?.to))
+                .min();
+            Some((
+                Interval {
+                    from: None,
+                    to: first?,
+                },
+                None,
+            ))
+        }
+    }
+}
+
+impl EvidenceSource for DeadTuples {
+    fn kind(&self) -> SourceKind {
+        SourceKind::DeadTuples
+    }
+
+    fn read_first(&mut self) -> BoxFuture<'_, Result<(), EvidenceError>> {
+        Box::pin(self.read())
+    }
+
+    fn testify<'a>(
+        &'a mut self,
+        candidates: &'a Candidates,
+        period: Interval,
+        hear: Hear<'a>,
+    ) -> BoxFuture<'a, Result<Vec<String>, EvidenceError>> {
+        Box::pin(self.all(candidates, period, hear))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_snapshots_own_row_is_dated() {
+        let tuple = |inserted_by, deleted_by| Tuple {
+            inserted_by,
+            deleted_by,
+        };
+        let period = Interval {
+            from: None,
+            to: Timestamp::MAX,
+        };
+        let commits = Commits::default();
+        let own = told(&[tuple(7, 20)], Some(7), &commits, period).unwrap();
+        assert_eq!(own.1, Some(20));
+        // Created again under the same key: another row, whose end says nothing without commit times.
+        assert_eq!(told(&[tuple(15, 20)], Some(7), &commits, period), None);
+        let both = told(&[tuple(7, 12), tuple(15, 20)], Some(7), &commits, period).unwrap();
+        assert_eq!(both.1, Some(12));
+    }
+}

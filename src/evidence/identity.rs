@@ -1,0 +1,69 @@
+//! Whether the row that another database holds under a key is the same row: edited perhaps, or another one created again
+//! under that key.
+
+use crate::catalog::{Column, Table};
+
+/// What two rows of one key and different content are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// A column that says when the row was created tells.
+    ByCreation,
+    /// Keys of this table are handed out once: the row is the same, edited.
+    SameByKey,
+    /// Nothing tells.
+    Nothing,
+}
+
+/// Names that applications give to a column that says when a row was created.
+const CREATION: &[&str] = &[
+    "created_at",
+    "created_on",
+    "created",
+    "creation_date",
+    "creation_time",
+    "create_time",
+    "create_date",
+    "createdat",
+    "date_created",
+    "datecreated",
+    "inserted_at",
+    "date_joined",
+    "created_date",
+    "created_time",
+    "insert_time",
+];
+
+/// The column that says when a row was created, if the table seems to have one.
+pub(super) fn creation_column(table: &Table) -> Option<&Column> {
+    table.columns.iter().find(|column| {
+        let time = matches!(
+            column.builtin.as_deref(),
+            Some("timestamp" | "timestamptz" | "date")
+        );
+        let name = column.name.to_lowercase();
+        time && CREATION
+            .iter()
+            .any(|c| name == *c || name.replace('_', "") == *c)
+    })
+}
+
+/// How to tell rows of `table` apart; `key` are its key's columns.
+pub(super) fn telling(table: &Table, key: &[String]) -> Telling {
+    if creation_column(table).is_some() {
+        return Telling::ByCreation;
+    }
+    match key {
+        [one] => match table.column(one) {
+            Some(column) if handed_out(column) => Telling::SameByKey,
+            _ => Telling::Nothing,
+        },
+        _ => Telling::Nothing,
+    }
+}
+
+/// Whether values of a key column come from a sequence or at random: nobody gets one twice unless by hand.
+fn handed_out(column: &Column) -> bool {
+    let integer = matches!(column.builtin.as_deref(), Some("int2" | "int4" | "int8"));
+    let uuid = column.builtin.as_deref() == Some("uuid");
+    uuid || (integer && (column.has_default || column.identity.is_some()))
+}

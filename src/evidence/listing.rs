@@ -1,0 +1,217 @@
+//! Lists of rows that people give: queries on either side, and CSV files that name rows by key.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::catalog::Table;
+use crate::diff::Candidates;
+use crate::ident::{Key, quote_ident};
+use crate::pg::copy::CopyLines;
+use crate::pg::{PgError, Session};
+
+/// Where a list of rows is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A query on live.
+    Live(String),
+    /// A query on the snapshot.
+    Snapshot(String),
+    /// A CSV file whose header names the columns.
+    File(PathBuf),
+}
+
+/// A query without what would end the statement that it is put into.
+pub fn trimmed(sql: &str) -> &str {
+    sql.trim().trim_end_matches(';').trim_end()
+}
+
+/// The key's columns of `alias` as `table` itself writes them.
+pub fn key_texts(alias: &str, table: &Table, key: &[String]) -> Vec<String> {
+    key.iter()
+        .filter_map(|name| table.column(name))
+        .map(|c| {
+            let by = &c.lookup_type;
+            format!("{alias}.{}::text::{by}::text", quote_ident(&c.name))
+        })
+        .collect()
+}
+
+/// What is wrong with the columns of a query that must return `needed`, if anything.
+pub fn lacking(columns: &[Column], needed: &[&str]) -> Option<String> {
+    let missing = needed
+        .iter()
+        .find(|n| !columns.iter().any(|c| c.name == **n))?;
+    let has: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+    Some(format!(
+        "its SQL returns {}, but no column `{missing}`: it must return {}",
+        has.join(", "),
+        needed.join(", ")
+    ))
+}
+
+/// Rows that one question holds.
+const ROWS_A_QUESTION: usize = 5_000;
+
+/// A column of a query's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Name.
+    pub name: String,
+    /// Type, as `format_type` writes it.
+    pub type_name: String,
+}
+
+impl Column {
+    /// The columns of a query, which is not run for that beyond its first row.
+    pub async fn of_query(session: &Session, doing: &str, sql: &str) -> Result<Vec<Self>, PgError> {
+        // The header of a CSV names the columns, also where there are no rows.
+        let sql = trimmed(sql);
+        let header =
+            format!("copy (select * from (\n{sql}\n) a limit 0) to stdout (format csv, header)");
+        let mut lines = CopyLines::start(session, doing, &header).await?;
+        let mut text = Vec::new();
+        while let Some(line) = lines.next().await? {
+            text.extend_from_slice(&line);
+            text.push(b'\n');
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(text.as_slice());
+        let names: Vec<String> = reader
+            .records()
+            .next()
+            .and_then(Result::ok)
+            .map(|r| r.iter().map(str::to_owned).collect())
+            .unwrap_or_default();
+        let mut columns = Vec::with_capacity(names.len());
+        let types: Vec<String> = names
+            .iter()
+            .map(|n| format!("pg_typeof(a.{})::text", quote_ident(n)))
+            .collect();
+        if types.is_empty() {
+            return Ok(columns);
+        }
+        let types = format!(
+            "select array[{}] from (values (1)) v left join (select * from (\n{sql}\n) q limit 0) a on true",
+            types.join(", ")
+        );
+        let row = session.ask(doing, &types, &[]).await?;
+        let types: Vec<String> = row.first().map(|r| r.get(0)).unwrap_or_default();
+        for (name, type_name) in names.into_iter().zip(types) {
+            columns.push(Self { name, type_name });
+        }
+        Ok(columns)
+    }
+}
+
+/// A file that names rows.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The keys, in key order.
+    pub keys: Vec<Key>,
+    /// The other columns of each, as they were asked for: required ones, then optional ones. An empty field is none.
+    pub others: Vec<Vec<Option<String>>>,
+}
+
+/// Reads a CSV file whose header names the key's columns and others.
+///
+/// Errors: in words, naming the file, the line and the column.
+pub fn read_file(
+    path: &Path,
+    key: &[String],
+    required: &[&str],
+    optional: &[&str],
+) -> Result<Listing, String> {
+    let shown = path.display();
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_path(path)
+        .map_err(|e| format!("{shown}: {e}"))?;
+    let header = reader
+        .headers()
+        .map_err(|e| format!("{shown}: {e}"))?
+        .clone();
+    let place = |name: &str| header.iter().position(|h| h == name);
+    let needed = |name: &str| {
+        place(name).ok_or_else(|| {
+            format!(
+                "{shown}: its first line must name the columns, and there is no `{name}` among them ({})",
+                header.iter().collect::<Vec<_>>().join(", ")
+            )
+        })
+    };
+    let keys: Vec<usize> = key.iter().map(|k| needed(k)).collect::<Result<_, _>>()?;
+    let mut others: Vec<Option<usize>> = Vec::new();
+    for name in required {
+        others.push(Some(needed(name)?));
+    }
+    others.extend(optional.iter().map(|n| place(n)));
+    let mut listing = Listing::default();
+    for record in reader.records() {
+        let record = record.map_err(|e| format!("{shown}: {e}"))?;
+        let field = |at: usize| record.get(at).unwrap_or_default().to_owned();
+        listing
+            .keys
+            .push(Key(keys.iter().map(|k| field(*k)).collect()));
+        let other = |at: &Option<usize>| at.map(field).filter(|f| !f.is_empty());
+        listing.others.push(others.iter().map(other).collect());
+    }
+    Ok(listing)
+}
+
+/// Finds keys, as people write them, among a table's candidates: by the snapshot's own `=`. Gives positions in `keys` with
+/// their nodes.
+pub async fn resolve(
+    snapshot: &Session,
+    candidates: &Candidates,
+    table: usize,
+    keys: &[Key],
+) -> Result<Vec<(usize, u32)>, PgError> {
+    let locator = candidates.locator(table);
+    let source = &candidates.tables[table].snapshot;
+    let doing = format!("looking up keys of {}", source.name);
+    let mut found = Vec::new();
+    for (c, chunk) in keys.chunks(ROWS_A_QUESTION).enumerate() {
+        let sql = format!(
+            "select k.n, array[{}] from {} join {} t on {}",
+            locator.texts("t").join(", "),
+            locator.list(chunk.iter()),
+            source.from_sql(),
+            locator.matches("t"),
+        );
+        for row in snapshot.ask(&doing, &sql, &[]).await? {
+            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
+            if let Some(node) = candidates.find_key(table, &Key(row.get(1))) {
+                found.push((c * ROWS_A_QUESTION + n, node));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_names_rows_by_its_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deletions.csv");
+        std::fs::write(
+            &path,
+            "deleted_at, id ,note\n2020-01-21T16:40:00Z,7,x\n,8,\n",
+        )
+        .unwrap();
+        let listing = read_file(&path, &["id".into()], &["deleted_at"], &["xid"]).unwrap();
+        assert_eq!(listing.keys, [Key(vec!["7".into()]), Key(vec!["8".into()])]);
+        assert_eq!(
+            listing.others[0][0].as_deref(),
+            Some("2020-01-21T16:40:00Z")
+        );
+        assert_eq!(listing.others[1], [None, None]);
+        let missing = read_file(&path, &["nr".into()], &[], &[]).unwrap_err();
+        assert!(missing.contains("no `nr` among them"), "{missing}");
+    }
+}

@@ -9,10 +9,12 @@ use serde::Serialize;
 use crate::bundle::{Bundle, BundleError, UnitRows};
 use crate::catalog::{PageSlices, introspect};
 use crate::event::{Event, Sink};
+use crate::evidence::Exclusion;
 use crate::ident::{TableName, UnitId};
 use crate::journal::{self, Store};
 use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
+use crate::restore::excluded::Excluded;
 use crate::restore::{Batch, Presence, RestoreError, TargetTable, Targets, look};
 
 /// Pages (8 KiB) that one statement reads in physical order: a quarter of a gigabyte.
@@ -52,6 +54,8 @@ pub struct Verdicts {
     pub changed_since: u64,
     /// Restored, then deleted by somebody.
     pub gone_since: u64,
+    /// Not in live, and it must not come back.
+    pub excluded: u64,
     /// Not in live, and no run left it out.
     pub missing: u64,
     /// Left out by the last run, with its unit.
@@ -66,7 +70,7 @@ impl Verdicts {
             ("changed_since", self.changed_since),
             ("gone_since", self.gone_since),
             ("remapped", 0),
-            ("excluded", 0),
+            ("excluded", self.excluded),
             ("skipped", 0),
             ("missing", self.missing),
             ("quarantined", self.quarantined),
@@ -88,6 +92,8 @@ pub struct Verified {
     pub not_compared: Vec<(TableName, Vec<String>)>,
     /// Keys that are missing or left out, at most a hundred: table and key.
     pub absent: Vec<String>,
+    /// Rows that must not come back and are in live.
+    pub excluded_but_back: u64,
 }
 
 impl Verified {
@@ -99,6 +105,7 @@ impl Verified {
                 identical: sum.identical + v.identical,
                 changed_since: sum.changed_since + v.changed_since,
                 gone_since: sum.gone_since + v.gone_since,
+                excluded: sum.excluded + v.excluded,
                 missing: sum.missing + v.missing,
                 quarantined: sum.quarantined + v.quarantined,
             })
@@ -109,6 +116,7 @@ impl Verified {
 pub async fn verify(
     session: &Session,
     bundle: &Bundle,
+    exclusions: &[Exclusion],
     sink: Sink<'_>,
 ) -> Result<Verified, VerifyError> {
     let live = introspect(session).await?;
@@ -129,7 +137,9 @@ pub async fn verify(
                 .map(|t| (t.name.clone(), t.dropped.clone()))
                 .collect(),
             absent: Vec::new(),
+            excluded_but_back: 0,
         },
+        excluded: Excluded::ask(session, bundle, &targets, exclusions).await?,
         restored,
         quarantined,
         bags,
@@ -176,6 +186,7 @@ async fn known(
 
 struct Verifier<'a> {
     verified: Verified,
+    excluded: Excluded,
     restored: HashSet<UnitId>,
     quarantined: HashSet<UnitId>,
     bags: Bags,
@@ -189,10 +200,17 @@ impl Verifier<'_> {
         units: Vec<UnitRows>,
         sink: Sink<'_>,
     ) -> Result<(), VerifyError> {
+        let mut marked: Vec<Vec<bool>> = vec![Vec::new(); self.targets.tables.len()];
+        for unit in &units {
+            for ((table, _), marks) in unit.1.iter().zip(self.excluded.marks(unit)) {
+                marked[*table].extend(marks);
+            }
+        }
         let batch = Batch::new(units, self.targets);
         let looked = look(session, self.targets, &batch, false).await?;
         for (i, table) in self.targets.tables.iter().enumerate() {
-            for (row, presence) in batch.rows[i].iter().zip(&looked.presence[i]) {
+            for (n, (row, presence)) in batch.rows[i].iter().zip(&looked.presence[i]).enumerate() {
+                let excluded = marked[i][n];
                 let unit = batch.units[row.unit].unit;
                 let restored = self.restored.contains(&unit);
                 // Equal rows that were never deleted prove nothing about one that was: before a restore, a row of a bag
@@ -203,7 +221,11 @@ impl Verifier<'_> {
                     (false, false) => Presence::Absent,
                 };
                 let verdicts = &mut self.verified.tables[i].1;
+                if excluded && presence != Presence::Absent {
+                    self.verified.excluded_but_back += 1;
+                }
                 let counter = match presence {
+                    Presence::Absent if excluded => &mut verdicts.excluded,
                     Presence::Same => &mut verdicts.identical,
                     Presence::Other if restored => &mut verdicts.changed_since,
                     Presence::Absent if restored => &mut verdicts.gone_since,
@@ -211,7 +233,11 @@ impl Verifier<'_> {
                     _ => &mut verdicts.missing,
                 };
                 *counter += 1;
-                if !restored && presence != Presence::Same && self.verified.absent.len() < 100 {
+                if !restored
+                    && !excluded
+                    && presence != Presence::Same
+                    && self.verified.absent.len() < 100
+                {
                     self.verified
                         .absent
                         .push(format!("{} {}", table.name, row.key));

@@ -229,6 +229,7 @@ impl From<RestoreError> for Failure {
         match error {
             RestoreError::Pg(e) => e.into(),
             RestoreError::Bundle(e) => e.into(),
+            RestoreError::Exclude(e) => e.into(),
             RestoreError::Journal(e) => e.into(),
             RestoreError::Interrupted { .. } => Self::new(Code::Interrupted, error.to_string()),
             RestoreError::Partly { .. } => Self::new(Code::Partly, error.to_string()),

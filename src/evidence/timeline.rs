@@ -12,6 +12,8 @@ const GAP: i64 = 2;
 const PART_OF_PEAK: u64 = 20;
 /// A burst stands out where its buckets have, on average, so many times what the others have.
 const STANDS_OUT: f64 = 5.0;
+/// An interval that says when well enough, whatever the buckets' width.
+const NARROW: SignedDuration = SignedDuration::from_mins(1);
 /// Rows that a burst has at least.
 const LEAST: u64 = 3;
 /// Transactions that are listed.
@@ -153,9 +155,9 @@ impl Drawing {
         }
     }
 
-    /// An interval no wider than a bucket is counted where it begins.
+    /// An interval no wider than a bucket, or than a log's slack usually is, is counted where it begins.
     fn fits(&self, from: Timestamp, to: Timestamp) -> bool {
-        to.duration_since(from).as_micros() <= i128::from(self.width)
+        to.duration_since(from).as_micros() <= i128::from(self.width).max(NARROW.as_micros())
     }
 
     fn finish(mut self) -> Timeline {

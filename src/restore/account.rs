@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::excluded::{self, Excluded, Marks};
 use super::look::{Presence, look};
 use super::run::Worker;
 use super::{Batch, RestoreError, Tally};
+use crate::bundle::UnitRows;
 use crate::journal::Store;
 
 /// Rows that one look takes.
@@ -36,9 +38,13 @@ impl Worker<'_> {
                 tally.of(&targets.tables[*i].name).quarantined += rows;
             }
         }
-        self.earlier(&mut tally).await?;
-        for target in &targets.tables {
+        let mut excluded = self.look_back(&mut tally, stopped).await?;
+        for (i, target) in targets.tables.iter().enumerate() {
             let states = tally.of(&target.name);
+            let known = states.sum();
+            // A row that came back before it was excluded counts as what it is.
+            let rest = target.rows.saturating_sub(known);
+            states.excluded += rest.min(std::mem::take(&mut excluded[i]));
             let known = states.sum();
             if stopped {
                 states.pending = target.rows.saturating_sub(known);
@@ -47,39 +53,69 @@ impl Worker<'_> {
         Ok(tally)
     }
 
-    /// What earlier runs brought back is there, or somebody has deleted it since.
-    async fn earlier(&self, tally: &mut Tally) -> Result<(), RestoreError> {
+    /// Goes through the bundle once more: what earlier runs brought back is there, or somebody has deleted it since.
+    /// Returns the rows that must not come back, by table, of all other units that were read.
+    async fn look_back(&self, tally: &mut Tally, stopped: bool) -> Result<Vec<u64>, RestoreError> {
+        let targets = &self.prepared.targets;
+        let mut excluded_rows = vec![0; targets.tables.len()];
         let earlier = &self.prepared.history.earlier;
-        if earlier.is_empty() {
-            return Ok(());
+        if earlier.is_empty() && self.excluded.is_empty() {
+            return Ok(excluded_rows);
         }
+        let exclusions = &self.settings.exclusions;
+        let mut excluded = Excluded::ask(&self.session, self.bundle, targets, exclusions).await?;
         let mut rows = self.bundle.read()?;
-        loop {
-            let (mut units, mut size) = (Vec::new(), 0);
-            while size < ROWS_A_LOOK {
-                let Some(unit) = rows.next_unit()? else { break };
-                if earlier.contains(&unit.0.unit)
-                    && !self.prepared.history.done.contains(&unit.0.unit)
-                {
-                    size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
-                    units.push(unit);
+        let (mut units, mut size) = (Vec::new(), 0);
+        while let Some(unit) = rows.next_unit()? {
+            let number = unit.0.unit;
+            let marks = excluded.marks(&unit);
+            if earlier.contains(&number) && !self.prepared.history.done.contains(&number) {
+                size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
+                units.push((unit, marks));
+            } else if !stopped || number <= self.last_read {
+                for (table, rows) in excluded::count(&unit, &marks) {
+                    excluded_rows[table] += rows;
                 }
             }
-            if units.is_empty() {
-                return Ok(());
-            }
-            let targets = &self.prepared.targets;
-            let batch = Batch::new(units, targets);
-            let looked = look(&self.session, targets, &batch, false).await?;
-            for (table, presence) in targets.tables.iter().zip(&looked.presence) {
-                let gone = presence
-                    .iter()
-                    .filter(|p| **p == Presence::Absent && table.keyed())
-                    .count() as u64;
-                let states = tally.of(&table.name);
-                states.gone_since += gone;
-                states.already_present += presence.len() as u64 - gone;
+            if size >= ROWS_A_LOOK {
+                self.look_at(std::mem::take(&mut units), tally).await?;
+                size = 0;
             }
         }
+        self.look_at(units, tally).await?;
+        Ok(excluded_rows)
+    }
+
+    /// Units that earlier runs brought back.
+    async fn look_at(
+        &self,
+        units: Vec<(UnitRows, Marks)>,
+        tally: &mut Tally,
+    ) -> Result<(), RestoreError> {
+        if units.is_empty() {
+            return Ok(());
+        }
+        let targets = &self.prepared.targets;
+        let mut marked: Vec<Vec<bool>> = vec![Vec::new(); targets.tables.len()];
+        let mut plain = Vec::with_capacity(units.len());
+        for (unit, marks) in units {
+            for ((table, _), marks) in unit.1.iter().zip(marks) {
+                marked[*table].extend(marks);
+            }
+            plain.push(unit);
+        }
+        let batch = Batch::new(plain, targets);
+        let looked = look(&self.session, targets, &batch, false).await?;
+        for (i, (table, presence)) in targets.tables.iter().zip(&looked.presence).enumerate() {
+            let states = tally.of(&table.name);
+            for (presence, marked) in presence.iter().zip(&marked[i]) {
+                match presence {
+                    Presence::Absent if *marked => states.excluded += 1,
+                    Presence::Absent if table.keyed() => states.gone_since += 1,
+                    _ => states.already_present += 1,
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@
 mod account;
 mod batch;
 mod checks;
+pub mod excluded;
 mod insert;
 mod look;
 mod plan;
@@ -37,6 +38,7 @@ pub use target::{TargetTable, Targets};
 use std::time::Duration;
 
 use crate::bundle::BundleError;
+use crate::evidence::{EvidenceError, Exclusion};
 use crate::ident::TableName;
 use crate::journal::JournalError;
 use crate::pg::PgError;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub max_unit_time: Duration,
     /// Stop after this many units.
     pub max_units: Option<u64>,
+    /// Rows that must not come back.
+    pub exclusions: Vec<Exclusion>,
 }
 
 impl Default for Settings {
@@ -58,6 +62,7 @@ impl Default for Settings {
             target_batch: Duration::from_millis(50),
             max_unit_time: Duration::from_secs(2),
             max_units: None,
+            exclusions: Vec::new(),
         }
     }
 }
@@ -71,6 +76,9 @@ pub enum RestoreError {
     /// The bundle cannot be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// An exclusion cannot be asked.
+    #[error(transparent)]
+    Exclude(#[from] EvidenceError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),

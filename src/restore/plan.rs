@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, UnitRows};
 use crate::ident::{TableName, UnitId};
 use crate::pg::Session;
 
+use super::excluded::{self, Excluded, Marks};
 use super::look::{Presence, look};
 use super::prepare::prepare;
-use super::{Batch, Conflict, RestoreError, Tally, Targets};
+use super::{Batch, Conflict, RestoreError, Settings, Tally, Targets};
 
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
@@ -48,17 +49,28 @@ pub struct Plan {
     pub batches: u64,
     /// The run that would be resumed.
     pub resumes: Option<String>,
+    /// Rows that must not come back, of units that an earlier run restored.
+    pub excluded_but_back: u64,
+    /// Tables whose exclusions are a query on the snapshot, which only `extract` asks.
+    pub exclusions_not_asked: Vec<TableName>,
 }
 
 /// Plans; reads only.
-pub async fn plan(session: &Session, bundle: &Bundle) -> Result<Plan, RestoreError> {
+pub async fn plan(
+    session: &Session,
+    bundle: &Bundle,
+    settings: &Settings,
+) -> Result<Plan, RestoreError> {
     let prepared = prepare(session, bundle).await?;
+    let mut excluded =
+        Excluded::ask(session, bundle, &prepared.targets, &settings.exclusions).await?;
     let mut planner = Planner {
         targets: &prepared.targets,
         tally: Tally::default(),
         tables: BTreeMap::new(),
         left_out: Vec::new(),
         out: HashSet::new(),
+        excluded_but_back: 0,
     };
     for target in &prepared.targets.tables {
         planner.tally.of(&target.name);
@@ -71,6 +83,14 @@ pub async fn plan(session: &Session, bundle: &Bundle) -> Result<Plan, RestoreErr
     let mut rows = bundle.read()?;
     let (mut pending, mut size) = (Vec::new(), 0);
     while let Some(unit) = rows.next_unit()? {
+        let marks = excluded.marks(&unit);
+        planner.excluded(&unit, &marks, restored(unit.0.unit));
+        // What has come back already is looked at as it is.
+        let unit = match restored(unit.0.unit) {
+            true => unit,
+            false if excluded::whole(&marks) => continue,
+            false => excluded.without(unit, &marks),
+        };
         size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
         pending.push(unit);
         if size >= ROWS_A_LOOK {
@@ -92,6 +112,7 @@ pub async fn plan(session: &Session, bundle: &Bundle) -> Result<Plan, RestoreErr
         tally,
         tables,
         left_out,
+        excluded_but_back,
         ..
     } = planner;
     let to_insert = tally.total().inserted;
@@ -105,6 +126,8 @@ pub async fn plan(session: &Session, bundle: &Bundle) -> Result<Plan, RestoreErr
             .filter(|r| r.state.unfinished())
             .map(|r| r.run.0),
         tally,
+        excluded_but_back,
+        exclusions_not_asked: excluded.not_asked,
     })
 }
 
@@ -114,9 +137,20 @@ struct Planner<'a> {
     tables: BTreeMap<TableName, TablePlan>,
     left_out: Vec<(UnitId, String, String, Option<String>)>,
     out: HashSet<UnitId>,
+    excluded_but_back: u64,
 }
 
 impl Planner<'_> {
+    /// Counts the rows of a unit that must not come back: those that have come back already stay.
+    fn excluded(&mut self, unit: &UnitRows, marks: &Marks, restored: bool) {
+        for (table, rows) in excluded::count(unit, marks) {
+            match restored {
+                true => self.excluded_but_back += rows,
+                false => self.tally.of(&self.targets.tables[table].name).excluded += rows,
+            }
+        }
+    }
+
     async fn batch(
         &mut self,
         session: &Session,
@@ -190,8 +224,8 @@ impl Planner<'_> {
         for (table, states) in &self.tally.0 {
             let coming = states.inserted + states.already_present;
             digest.update(format!(
-                "{table} {coming} {} {}\n",
-                states.gone_since, states.quarantined
+                "{table} {coming} {} {} {}\n",
+                states.gone_since, states.quarantined, states.excluded
             ));
         }
         for (unit, _, reason, _) in &self.left_out {

@@ -11,6 +11,7 @@ use crate::ident::{RunId, UnitId};
 use crate::journal::{self, NewRun, QuarantinedUnit, RunEvent, RunLock, RunState, Store};
 use crate::pg::{Access, Conninfo, PgError, Session};
 
+use super::excluded::{self, Excluded};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
 use super::waiting::Waiting;
@@ -74,7 +75,10 @@ pub async fn execute(
         run: run.to_string(),
         rows,
     });
+    let excluded = Excluded::ask(&session, bundle, &prepared.targets, &settings.exclusions).await?;
     let mut work = Worker {
+        excluded,
+        last_read: 0,
         conninfo,
         session,
         bundle,
@@ -143,6 +147,9 @@ async fn time_limit(session: &Session) -> Result<Duration, PgError> {
 type Stopped = bool;
 
 pub(super) struct Worker<'a> {
+    pub(super) excluded: Excluded,
+    /// The last unit read, whatever became of it.
+    pub(super) last_read: UnitId,
     pub(super) conninfo: &'a Conninfo,
     pub(super) session: Session,
     pub(super) bundle: &'a Bundle,
@@ -219,10 +226,15 @@ impl Worker<'_> {
             .map_or(u64::MAX, |max| max - self.units_done);
         while size < self.batch_rows && (units.len() as u64) < room {
             let Some(unit) = rows.next_unit()? else { break };
+            self.last_read = unit.0.unit;
+            let marks = self.excluded.marks(&unit);
             let history = &self.prepared.history;
-            if history.done.contains(&unit.0.unit) || history.earlier.contains(&unit.0.unit) {
+            let restored =
+                history.done.contains(&unit.0.unit) || history.earlier.contains(&unit.0.unit);
+            if restored || excluded::whole(&marks) {
                 continue;
             }
+            let unit = self.excluded.without(unit, &marks);
             size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
             units.push(unit);
         }
@@ -247,6 +259,8 @@ impl Worker<'_> {
         let known = |u: UnitId| {
             history.done.contains(&u) || history.earlier.contains(&u) || self.out.contains(&u)
         };
+        // A unit of which nothing may come was read and passed over.
+        let known = |u: UnitId| known(u) || (!self.excluded.is_empty() && u <= self.last_read);
         for unit in self.bundle.units()? {
             if !known(unit?.unit) {
                 return Ok(false);

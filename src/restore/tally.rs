@@ -11,6 +11,8 @@ pub struct States {
     pub inserted: u64,
     /// There already.
     pub already_present: u64,
+    /// They must not come back.
+    pub excluded: u64,
     /// An earlier run inserted them, somebody deleted them since.
     pub gone_since: u64,
     /// Left out with their unit.
@@ -22,7 +24,7 @@ pub struct States {
 impl States {
     /// All of them.
     pub fn sum(&self) -> u64 {
-        self.inserted + self.already_present + self.gone_since + self.quarantined + self.pending
+        self.named().iter().map(|(_, rows)| rows).sum()
     }
 
     /// By name, in the order in which they are shown; states that this version never produces are zero.
@@ -31,7 +33,7 @@ impl States {
             ("inserted", self.inserted),
             ("already_present", self.already_present),
             ("remapped", 0),
-            ("excluded", 0),
+            ("excluded", self.excluded),
             ("gone_since", self.gone_since),
             ("skipped", 0),
             ("quarantined", self.quarantined),
@@ -42,6 +44,7 @@ impl States {
     fn add(&mut self, other: &Self) {
         self.inserted += other.inserted;
         self.already_present += other.already_present;
+        self.excluded += other.excluded;
         self.gone_since += other.gone_since;
         self.quarantined += other.quarantined;
         self.pending += other.pending;

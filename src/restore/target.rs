@@ -77,7 +77,7 @@ impl TargetTable {
     }
 }
 
-fn pick(line: &[u8], fields: &[usize]) -> Vec<Option<String>> {
+pub(super) fn pick(line: &[u8], fields: &[usize]) -> Vec<Option<String>> {
     let all: Vec<&[u8]> = raw_fields(line).collect();
     fields
         .iter()

@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     let session = context.open(&conninfo, Access::Reading, "verify").await?;
     super::refuse_snapshot(context, &session).await?;
     let sink = |event: Event| context.ui.event(&event);
-    let verified = verify(&session, &bundle, &sink).await?;
+    let verified = verify(&session, &bundle, &context.config.exclusions, &sink).await?;
     let total = verified.total();
     if total.sum() != bundle.manifest.totals.rows {
         return Err(Failure::bug(format!(
@@ -52,6 +52,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("live", json!(session.target().to_string())),
             ("tool", json!(build::tool())),
             ("absent", json!(verified.absent)),
+            ("excluded_but_back", json!(verified.excluded_but_back)),
             ("left_deleted", json!(bundle.manifest.left_out)),
             ("not_compared", json!(not_compared)),
             ("window", json!(bundle.manifest.window)),
@@ -79,6 +80,13 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
         context.ui.status(&format!(
             "{} left out by the last run; the reasons are in quarantine.jsonl",
             counted(total.quarantined, "row")
+        ));
+    }
+    if verified.excluded_but_back > 0 {
+        context.ui.warning(&format!(
+            "{} that must not come back by [[exclude]] are in live: they came back before they were excluded, or another \
+             way; deleting them is yours to decide",
+            counted(verified.excluded_but_back, "row")
         ));
     }
     let since = total.changed_since + total.gone_since;

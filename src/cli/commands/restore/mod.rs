@@ -26,11 +26,11 @@ pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, 
     let session = context.open(&conninfo, Access::Reading, "plan").await?;
     super::refuse_snapshot(context, &session).await?;
     if !args.execute {
-        let plan = plan(&session, &bundle).await?;
+        let plan = plan(&session, &bundle, &settings).await?;
         return show_plan::show(context, session.target(), &bundle, &plan, &settings);
     }
     if let Some(asked) = args.plan.clone() {
-        let fresh = plan(&session, &bundle).await?.id;
+        let fresh = plan(&session, &bundle, &settings).await?.id;
         if fresh != asked {
             return Err(RestoreError::PlanChanged { asked, fresh }.into());
         }
@@ -106,6 +106,7 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
             defaults.max_unit_time,
         )?,
         max_units: args.max_units,
+        exclusions: context.config.exclusions.clone(),
     })
 }
 

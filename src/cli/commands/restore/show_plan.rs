@@ -66,6 +66,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
             ("bundle", json!(bundle.id)),
             ("batches", json!(plan.batches)),
             ("resumes", json!(plan.resumes)),
+            ("excluded_but_back", json!(plan.excluded_but_back)),
             ("checks", json!(plan.tables)),
             ("left_out", Value::Array(left_out)),
         ],
@@ -95,6 +96,17 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
                 entry.dropped_columns.join(", ")
             ));
         }
+    }
+    if plan.excluded_but_back > 0 {
+        text.push(format!(
+            "{} that must not come back by [[exclude]] came back before they were excluded, and stay",
+            counted(plan.excluded_but_back, "row")
+        ));
+    }
+    for table in &plan.exclusions_not_asked {
+        text.push(format!(
+            "[[exclude]] of {table} asks the snapshot: extract did that, and it is not asked again here"
+        ));
     }
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
@@ -133,15 +145,16 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
 /// Per table: what would be inserted, what is there, what is in the way. What occurs nowhere has no column.
 fn table(plan: &Plan) -> String {
     type Cell = fn(&States, &TablePlan) -> u64;
-    let cells: [(&str, Cell); 6] = [
+    let cells: [(&str, Cell); 7] = [
         ("to insert", |s, _| s.inserted),
         ("already present", |s, _| s.already_present),
+        ("excluded", |s, _| s.excluded),
         ("gone since", |s, _| s.gone_since),
         ("left out", |s, _| s.quarantined),
         ("conflicts", |_, t| t.conflicts),
         ("parents missing", |_, t| t.missing_parents),
     ];
-    let counted: Vec<(String, [u64; 6])> = plan
+    let counted: Vec<(String, [u64; 7])> = plan
         .tables
         .iter()
         .map(|(name, entry)| {
@@ -152,14 +165,14 @@ fn table(plan: &Plan) -> String {
             )
         })
         .collect();
-    let mut total = [0; 6];
+    let mut total = [0; 7];
     for (_, counts) in &counted {
         for (sum, n) in total.iter_mut().zip(counts) {
             *sum += n;
         }
     }
-    let shown: Vec<usize> = (0..6).filter(|i| *i == 0 || total[*i] > 0).collect();
-    let line = |name: &str, counts: &[u64; 6]| {
+    let shown: Vec<usize> = (0..7).filter(|i| *i == 0 || total[*i] > 0).collect();
+    let line = |name: &str, counts: &[u64; 7]| {
         let mut line = vec![name.to_owned()];
         line.extend(shown.iter().map(|i| grouped(counts[*i])));
         line

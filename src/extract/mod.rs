@@ -24,7 +24,7 @@ use crate::catalog::{
     Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
 };
 use crate::closure::units;
-use crate::diff::{Candidates, DiffError, Sides};
+use crate::diff::{Candidates, DiffError, Sides, unknowable};
 use crate::event::Sink;
 use crate::ident::{Key, TableName};
 use crate::pg::{PgError, Session};
@@ -187,6 +187,9 @@ pub async fn extract(
         units: units.len() as u64,
         ..Totals::default()
     };
+    let unknowable = unknowable(sides, schemas, &candidates.compared(), &request.declared)
+        .await?
+        .may_be_stale(from.clone(), tables.iter().map(|t| (&t.0, t.1)));
     let draft = ManifestDraft {
         tool: request.tool.clone(),
         created: Timestamp::now().to_string(),
@@ -202,6 +205,7 @@ pub async fn extract(
         relations: layout.relations.clone(),
         totals,
         left_out: left_out.clone(),
+        unknowable: Some(unknowable),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {

@@ -6,6 +6,7 @@ use super::{FormatVersion, ManifestRelation, ManifestTable};
 use crate::bundle::BundleError;
 use crate::bundle::check;
 use crate::bundle::names::MANIFEST;
+use crate::diff::Unknowable;
 use crate::ident::TableName;
 
 /// The manifest. Its SHA-256 is the bundle's id.
@@ -38,6 +39,9 @@ pub struct Manifest {
     pub totals: Totals,
     /// What was deleted and is not in the bundle, with the reason.
     pub left_out: Vec<LeftOut>,
+    /// What `extract` could not tell; none in a bundle of format 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknowable: Option<Unknowable>,
     /// Every file but the manifest and its digest.
     pub files: Vec<ManifestFile>,
 }
@@ -67,6 +71,8 @@ pub struct ManifestDraft {
     pub totals: Totals,
     /// See [`Manifest::left_out`].
     pub left_out: Vec<LeftOut>,
+    /// See [`Manifest::unknowable`].
+    pub unknowable: Option<Unknowable>,
 }
 
 /// A build of this program.

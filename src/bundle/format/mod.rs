@@ -22,7 +22,8 @@ pub use unit::{Evidence, Need, RowName, UnitRecord};
 /// The version this build writes.
 ///
 /// - 1.0: the first.
-pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 0 };
+/// - 1.1: the manifest may say what cannot be known (`unknowable`).
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 1 };
 
 /// A format version, `major.minor`; in JSON a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Pack the deleted rows, with all that belongs to them, into a bundle
     Extract(Extract),
+    /// List whom the rows of a bundle concern, before anything is restored
+    Contacts(Contacts),
     /// Print how a bundle would be put back; with --execute, do it
     Restore(Restore),
     /// Compare every row of a bundle with live and write the certificate
@@ -149,6 +151,14 @@ pub(crate) struct Extract {
     /// Connections per side
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub(crate) jobs: u16,
+}
+
+/// `contacts`.
+#[derive(Debug, Args)]
+pub(crate) struct Contacts {
+    /// The bundle [default: bundle, in the case directory]
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 /// `restore`.

@@ -16,18 +16,26 @@ pub(crate) struct Config {
     pub(crate) snapshot: Option<String>,
     pub(crate) snapshot_time: Option<String>,
     pub(crate) relations: Vec<Relation>,
+    /// SQL that says whom a record concerns.
+    pub(crate) contacts: Vec<String>,
     pub(crate) on_conflict: Option<String>,
     pub(crate) target_batch: Option<String>,
 }
 
 /// Keys that are read.
-const TOP: &[&str] = &["live", "snapshot", "snapshot_time", "relation", "restore"];
+const TOP: &[&str] = &[
+    "live",
+    "snapshot",
+    "snapshot_time",
+    "relation",
+    "contacts",
+    "restore",
+];
 /// Keys of the format whose meaning this version does not have: passing over them would be silent.
 const LATER: &[&str] = &[
     "after",
     "audit",
     "exclude",
-    "contacts",
     "attachments",
     "stores",
     "notice",
@@ -35,6 +43,7 @@ const LATER: &[&str] = &[
     "rename",
 ];
 const RELATION: &[&str] = &["from", "to", "when"];
+const CONTACTS: &[&str] = &["sql"];
 const RESTORE: &[&str] = &["on_conflict", "target_batch"];
 
 impl Config {
@@ -81,6 +90,17 @@ impl Config {
                 }
             }
             Some(_) => return Err("`relation` is a list: write [[relation]]".into()),
+        }
+        match table.get("contacts") {
+            None => {}
+            Some(Value::Array(entries)) => {
+                for (i, entry) in entries.iter().enumerate() {
+                    config
+                        .contacts
+                        .push(contacts(entry).map_err(|e| format!("contacts {}: {e}", i + 1))?);
+                }
+            }
+            Some(_) => return Err("`contacts` is a list: write [[contacts]]".into()),
         }
         match table.get("restore") {
             None => {}
@@ -182,6 +202,17 @@ fn relation(entry: &Value) -> Result<Relation, String> {
         on_delete: OnDelete::Refuse,
         required: false,
     })
+}
+
+/// The SQL of an entry.
+fn contacts(entry: &Value) -> Result<String, String> {
+    let Value::Table(table) = entry else {
+        return Err("must be a table".into());
+    };
+    known(table, CONTACTS, "contacts.")?;
+    text_of(table, "sql")?
+        .filter(|sql| !sql.trim().is_empty())
+        .ok_or_else(|| "`sql` is missing".into())
 }
 
 #[cfg(test)]

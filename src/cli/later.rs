@@ -10,7 +10,6 @@ const COMMANDS: &[&str] = &[
     "unhold",
     "init",
     "timeline",
-    "contacts",
     "rehearse",
     "blobs",
     "flag",

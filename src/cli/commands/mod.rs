@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod build;
+mod contacts;
 mod diff;
 mod doctor;
 mod extract;
@@ -38,6 +39,7 @@ async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Doctor => doctor::run(context).await,
         Command::Diff(args) => diff::run(context, args).await,
         Command::Extract(args) => extract::run(context, args).await,
+        Command::Contacts(args) => contacts::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
     }

@@ -11,7 +11,8 @@
 //!
 //! `catalog` learns both schemas and how they relate, `diff` finds the rows that live lacks, `evidence`
 //! tells when they were deleted, `closure` groups them into units with all that belongs to them, `extract` packs the units into a `bundle`, `restore` puts a bundle back
-//! batch by batch under the `journal`, and `verify` compares the outcome with the bundle.
+//! batch by batch under the `journal`, and `verify` compares the outcome with the bundle. Beside them, `contacts` tells whom
+//! a bundle's rows concern.
 //!
 //! What holds everywhere: the snapshot is only ever read; no live row that this program did not insert is updated or
 //! deleted; units become visible whole or not at all; running again ends where an undisturbed run would have ended.
@@ -26,6 +27,7 @@ pub mod pg;
 pub mod bundle;
 pub mod catalog;
 pub mod closure;
+pub mod contacts;
 pub mod diff;
 pub mod doctor;
 pub mod evidence;

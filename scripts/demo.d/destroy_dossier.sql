@@ -1,9 +1,11 @@
 -- What the application does to destroy one dossier (`dependent: :destroy`): one transaction, children first.
--- Wants `dossier`, the id; `due`, the time (seconds since 1970) before which not to begin (the demo's pace).
+-- Wants `dossier`, the id; `reason`, which the application notes; `due`, the time (seconds since 1970) before which not to begin (the demo's pace).
 -- RETURNING is the demo's notebook: which row went, and the digest of what it held in that moment.
 select pg_sleep(greatest(0, :due - extract(epoch from clock_timestamp()))) \g /dev/null
 begin;
 select id from dossiers where id = :dossier for update \g /dev/null
+insert into deleted_dossiers (dossier_id, reason, deleted_at)
+    values (:dossier, :'reason', case :'reason' when 'user_request' then now() - interval '7 days' end);
 select coalesce(array_agg(blob_id), '{}') as blobs
 from (select blob_id from active_storage_attachments where record_type = 'Dossier' and record_id = :dossier
       union all

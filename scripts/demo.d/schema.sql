@@ -91,3 +91,14 @@ create table active_storage_attachments (
     blob_id     bigint not null,
     created_at  timestamptz not null default now()
 );
+
+-- What the application notes of destroyed dossiers. A trap in it: deleted_at is when the user *hid* the dossier,
+-- which can be days before; created_at is when it was destroyed.
+create table deleted_dossiers (
+    id         bigserial primary key,
+    dossier_id bigint,
+    reason     varchar not null,
+    deleted_at timestamptz,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);

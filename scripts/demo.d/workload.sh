@@ -54,15 +54,15 @@ latency() {
 
 epoch() { date -u -d "$1" +%s.%N; }
 
-# destroy FILE N: the loop, one psql session, paced so that it takes about loss_seconds. Its notebook, one line
-# per deleted row (table, id, digest), is $work/deleted.
+# destroy IDS SECONDS REASON NOTEBOOK: dossier after dossier in one psql session, paced so that it takes about so long. The
+# notebook has one line per deleted row (table, id, digest).
 destroy() {
     local start
     start=$(date +%s.%N)
-    awk -v start="$start" -v pace="$(awk -v s="$loss_seconds" -v n="$2" 'BEGIN { print s / n }')" \
+    awk -v start="$start" -v pace="$(awk -v s="$2" -v n="$(wc -l <"$1")" 'BEGIN { print s / n }')" -v reason="$3" \
         -v script="$parts/destroy_dossier.sql" '
-        { printf "\\set dossier %s\n\\set due %.4f\n\\i %s\n", $1, start + NR * pace, script }' "$1" |
-        PGAPPNAME=application sql live app -q -At -F $'\t' >"$work/deleted"
+        { printf "\\set dossier %s\n\\set reason %s\n\\set due %.4f\n\\i %s\n", $1, reason, start + NR * pace, script }' "$1" |
+        PGAPPNAME=application sql live app -q -At -F $'\t' >"$4"
 }
 
 kill_background() {

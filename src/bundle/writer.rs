@@ -253,6 +253,7 @@ fn complete(
         totals: draft.totals,
         left_out: draft.left_out,
         evidence: draft.evidence,
+        unknowable: draft.unknowable,
         files,
     }
 }

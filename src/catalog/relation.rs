@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::ident::TableName;
+use crate::ident::{TableName, quote_ident, quote_literal};
 
-use super::model::{OnDelete, Schema};
+use super::model::{Column, OnDelete, Schema, Table};
 
 /// A reference: rows of `child` point at rows of `parent`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +39,65 @@ impl Relation {
         }
     }
 
+    /// The condition under which a row `c` of the child refers to a row `p` of the parent.
+    pub fn refers(&self, child: &Table, parent: &Table) -> String {
+        let pairs = self.child_columns.iter().zip(&self.parent_columns);
+        let equal = pairs.map(|(c, p)| self.equal(child.column(c), parent.column(p), c, p));
+        equal
+            .chain(self.conditions())
+            .collect::<Vec<_>>()
+            .join(" and ")
+    }
+
+    /// What must hold of a row `c` of the child for the reference to count: nothing, unless it is polymorphic.
+    pub fn conditions(&self) -> impl Iterator<Item = String> {
+        self.when.iter().map(|(column, value)| {
+            format!("c.{}::text = {}", quote_ident(column), quote_literal(value))
+        })
+    }
+
+    /// How a column of the child `c` refers to one of the parent `p`: by the parent's own `=`. Nothing makes sure that a
+    /// declared reference is between columns of one type (a polymorphic one holds the keys of several tables); as text,
+    /// they compare whatever they are.
+    fn equal(
+        &self,
+        child: Option<&Column>,
+        parent: Option<&Column>,
+        child_name: &str,
+        parent_name: &str,
+    ) -> String {
+        let (c, p) = (quote_ident(child_name), quote_ident(parent_name));
+        let (Some(child), Some(parent)) = (child, parent) else {
+            return format!("p.{p} = c.{c}");
+        };
+        let family = |column: &Column| {
+            let builtin = column.builtin.as_deref();
+            FAMILIES
+                .iter()
+                .position(|f| builtin.is_some_and(|b| f.contains(&b)))
+        };
+        let comparable = child.type_name == parent.type_name
+            || family(child).is_some_and(|f| family(parent) == Some(f));
+        if self.declared && !comparable {
+            return format!("p.{p}::text = c.{c}::text");
+        }
+        format!("p.{p} {} c.{c}", parent.equals())
+    }
+
+    /// Whether a foreign key that was checked for every row guards this very reference in `schema`.
+    pub fn enforced_in(&self, schema: &Schema) -> bool {
+        self.when.is_empty()
+            && schema.foreign_keys.iter().any(|k| {
+                k.validated
+                    && k.child == self.child
+                    && k.parent == self.parent
+                    && same_pairs(
+                        (&k.child_columns, &k.parent_columns),
+                        (&self.child_columns, &self.parent_columns),
+                    )
+            })
+    }
+
     fn same_reference(&self, other: &Self) -> bool {
         self.child == other.child
             && self.child_columns == other.child_columns
@@ -46,6 +105,24 @@ impl Relation {
             && self.parent_columns == other.parent_columns
             && self.when == other.when
     }
+}
+
+/// Types that the server's own `=` compares with each other.
+const FAMILIES: &[&[&str]] = &[
+    &["int2", "int4", "int8", "numeric", "float4", "float8"],
+    &["text", "varchar", "bpchar", "name"],
+    &["date", "timestamp", "timestamptz"],
+];
+
+/// Whether the same columns are paired, in whatever order.
+fn same_pairs(a: (&[String], &[String]), b: (&[String], &[String])) -> bool {
+    let sorted = |(child, parent): (&[String], &[String])| {
+        let pairs = child.iter().cloned().zip(parent.iter().cloned());
+        let mut pairs: Vec<(String, String)> = pairs.collect();
+        pairs.sort();
+        pairs
+    };
+    sorted(a) == sorted(b)
 }
 
 /// The relations of a restore: foreign keys of the snapshot, those that only live has, and declared ones, each once,

@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Timeline(Timeline),
     /// Pack the deleted rows, with all that belongs to them, into a bundle
     Extract(Extract),
+    /// List whom the rows of a bundle concern, before anything is restored
+    Contacts(Contacts),
     /// Print how a bundle would be put back; with --execute, do it
     Restore(Restore),
     /// Compare every row of a bundle with live and write the certificate
@@ -221,6 +223,14 @@ pub(crate) struct Timeline {
     pub(crate) jobs: u16,
     #[command(flatten)]
     pub(crate) evidence: Evidence,
+}
+
+/// `contacts`.
+#[derive(Debug, Args)]
+pub(crate) struct Contacts {
+    /// The bundle [default: bundle, in the case directory]
+    #[arg(value_name = "BUNDLE")]
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 /// `restore`.

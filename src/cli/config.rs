@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) relations: Vec<Relation>,
     pub(crate) audits: Vec<AuditLog>,
     pub(crate) exclusions: Vec<Exclusion>,
+    /// SQL that says whom a record concerns.
+    pub(crate) contacts: Vec<String>,
     pub(crate) on_conflict: Option<String>,
     pub(crate) target_batch: Option<String>,
 }
@@ -34,12 +36,12 @@ const TOP: &[&str] = &[
     "relation",
     "audit",
     "exclude",
+    "contacts",
     "restore",
 ];
 /// Keys of the format whose meaning this version does not have: passing over them would be silent.
 const LATER: &[&str] = &[
     "after",
-    "contacts",
     "attachments",
     "stores",
     "notice",
@@ -47,6 +49,7 @@ const LATER: &[&str] = &[
     "rename",
 ];
 const RELATION: &[&str] = &["from", "to", "when"];
+const CONTACTS: &[&str] = &["sql"];
 const RESTORE: &[&str] = &["on_conflict", "target_batch"];
 
 impl Config {
@@ -86,6 +89,7 @@ impl Config {
         config.relations = each(&table, "relation", relation)?;
         config.audits = each(&table, "audit", lists::audit)?;
         config.exclusions = each(&table, "exclude", lists::exclusion)?;
+        config.contacts = each(&table, "contacts", contacts)?;
         match table.get("restore") {
             None => {}
             Some(Value::Table(restore)) => {
@@ -206,6 +210,14 @@ fn relation(table: &Table) -> Result<Relation, String> {
     })
 }
 
+/// The SQL of an entry.
+fn contacts(table: &Table) -> Result<String, String> {
+    known(table, CONTACTS, "contacts.")?;
+    text_of(table, "sql")?
+        .filter(|sql| !sql.trim().is_empty())
+        .ok_or_else(|| "`sql` is missing".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_not_passed_over() {
         assert!(
-            Config::parse("[[exclude]]\ntable = 'x'")
+            Config::parse("[[notice]]\naudience = 'x'")
                 .unwrap_err()
                 .contains("not supported")
         );

@@ -1,6 +1,7 @@
 //! Turns the rooms' errors into one message, a hint, and an exit code.
 
 use crate::bundle::BundleError;
+use crate::contacts::ContactsError;
 use crate::diff::DiffError;
 use crate::evidence::EvidenceError;
 use crate::extract::ExtractError;
@@ -207,6 +208,22 @@ impl From<ExtractError> for Failure {
             ),
             ExtractError::Nothing { .. } => Self::usage(error.to_string()).hint(
                 "reinstate diff shows what is missing; check --from, --to, --root, --where, --keys and --table",
+            ),
+            other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+impl From<ContactsError> for Failure {
+    fn from(error: ContactsError) -> Self {
+        match error {
+            ContactsError::Bundle(e) => e.into(),
+            ContactsError::Pg(e) => e.into(),
+            ContactsError::Sql { entry, cause } => {
+                Self::from(cause).about(&format!("[[contacts]] {entry}"))
+            }
+            ContactsError::Column { .. } => Self::usage(error.to_string()).hint(
+                "it must give owner_table, owner_key and contact; write `u.email as contact`",
             ),
             other => Self::usage(other.to_string()),
         }

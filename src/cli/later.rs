@@ -9,7 +9,6 @@ const COMMANDS: &[&str] = &[
     "hold",
     "unhold",
     "init",
-    "contacts",
     "rehearse",
     "blobs",
     "flag",

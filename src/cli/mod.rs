@@ -12,6 +12,7 @@ mod later;
 mod output;
 mod secrets;
 mod ui;
+mod unknowable;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use crate::event::Sink;
 use crate::ident::{Key, TableName};
 
 use super::keystore::KeyStore;
-use super::{Change, Depth, DiffError, DiffOptions, Found, Sides, diff_table};
+use super::{Change, Compared, Depth, DiffError, DiffOptions, Found, Sides, diff_table};
 
 /// Candidates of all tables, numbered through from 0: a table's rows are neighbours, in key order.
 ///
@@ -19,6 +19,8 @@ pub struct Candidates {
     /// Tables without a key in which live has rows of its own: what is missing there may have been edited. Such a row is a
     /// candidate for sure only with a parent that was deleted.
     pub uncertain: Vec<bool>,
+    /// Rows of each table that only live has.
+    inserted: Vec<u64>,
 }
 
 impl Candidates {
@@ -36,6 +38,7 @@ impl Candidates {
         let mut keys = Vec::with_capacity(tables.len());
         let mut offsets = vec![0];
         let mut uncertain = Vec::with_capacity(tables.len());
+        let mut inserted = Vec::with_capacity(tables.len());
         for table in &tables {
             let mut deleted: Vec<Key> = Vec::new();
             let mut take = |found: Found| {
@@ -45,6 +48,7 @@ impl Candidates {
             };
             let options = DiffOptions::new(Depth::Keys);
             let counts = diff_table(sides, table, options, &mut take, sink).await?;
+            inserted.push(counts.inserted);
             uncertain.push(table.key.is_empty() && counts.inserted > 0);
             let store = KeyStore::new(deleted);
             offsets.push(offsets.last().copied().unwrap_or(0) + store.len() as u64);
@@ -55,6 +59,7 @@ impl Candidates {
             keys,
             offsets,
             uncertain,
+            inserted,
         })
     }
 
@@ -62,6 +67,16 @@ impl Candidates {
     pub fn total(&self) -> Option<u32> {
         let all = self.offsets.last().copied().unwrap_or(0);
         u32::try_from(all).ok().filter(|n| *n < u32::MAX)
+    }
+
+    /// The tables with what was counted beside the candidates.
+    pub fn compared(&self) -> Vec<Compared<'_>> {
+        let tables = self.tables.iter().zip(&self.inserted);
+        let compared = |(table, inserted): (_, &u64)| Compared {
+            table,
+            inserted: *inserted,
+        };
+        tables.map(compared).collect()
     }
 
     /// How many a table has.

@@ -8,7 +8,8 @@
 //! - [`bucket`]: for every other key, and for tables without one. Slices of the table's pages are read once, summed
 //!   by the hash of the key; rows of differing buckets are spilled to disk by bucket and compared bucket by bucket.
 //!
-//! Whatever they find is asked for again by key, by the other side's own `=`, before it is announced.
+//! Whatever they find is asked for again by key, by the other side's own `=`, before it is announced. What no comparison
+//! can tell is bounded in [`unknowable`](mod@unknowable).
 
 mod bounds;
 mod bucket;
@@ -26,11 +27,13 @@ mod sides;
 mod spill;
 mod sums;
 mod table;
+pub mod unknowable;
 
 pub use candidates::Candidates;
 pub use recheck::contents;
 pub use sides::Sides;
 pub use table::{DiffOptions, diff_table};
+pub use unknowable::{Compared, Unknowable, unknowable};
 
 use crate::ident::{Key, TableName};
 use crate::pg::PgError;

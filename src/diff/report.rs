@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::ident::{Key, TableName};
 
-use super::{Change, Counts};
+use super::{Change, Counts, Unknowable};
 
 /// `diff --format json`.
 #[derive(Debug, Clone, Serialize)]
@@ -15,6 +15,9 @@ pub struct DiffReport {
     pub tables: Vec<TableReport>,
     /// Sums over the tables.
     pub totals: Totals,
+    /// What the comparison cannot tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknowable: Option<Unknowable>,
 }
 
 /// One table of the report.
@@ -94,6 +97,7 @@ impl DiffReport {
             schema_version: 1,
             tables,
             totals,
+            unknowable: None,
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::catalog::{Column, Locator, Relation, Schema, Table};
+use crate::catalog::{Locator, Relation, Schema, Table};
 use crate::closure::{Edge, Node, Units};
-use crate::ident::{Key, UnitId, quote_ident, quote_literal};
+use crate::ident::{Key, UnitId, quote_ident};
 use crate::pg::{PgError, Session};
 
 use crate::diff::Candidates;
@@ -125,16 +125,7 @@ fn question(
     };
     let parent_from = candidates.tables[p].snapshot.from_sql();
     let parent_key = candidates.locator(p).texts("p");
-    let mut on: Vec<String> = relation
-        .child_columns
-        .iter()
-        .zip(&relation.parent_columns)
-        .map(|(c, p)| {
-            let parent_column = parent.and_then(|t| candidates.tables[t].snapshot.column(p));
-            refers(relation, child_table.column(c), parent_column, c, p)
-        })
-        .collect();
-    on.extend(conditions(relation));
+    let on = relation.refers(child_table, &candidates.tables[p].snapshot);
     let values: Vec<String> = relation
         .parent_columns
         .iter()
@@ -147,7 +138,7 @@ fn question(
         locator.list(keys.iter()),
         child_table.from_sql(),
         locator.matches("c"),
-        on.join(" and "),
+        on,
     )
 }
 
@@ -158,7 +149,7 @@ fn unseen_parent(relation: &Relation, child: &Table, locator: &Locator, keys: &[
         .iter()
         .map(|c| format!("c.{}", quote_ident(c)));
     let values: Vec<String> = columns.clone().map(|c| format!("{c}::text")).collect();
-    let mut conditions: Vec<String> = conditions(relation).collect();
+    let mut conditions: Vec<String> = relation.conditions().collect();
     conditions.extend(columns.map(|c| format!("{c} is not null")));
     let values = values.join(", ");
     format!(
@@ -168,13 +159,6 @@ fn unseen_parent(relation: &Relation, child: &Table, locator: &Locator, keys: &[
         locator.matches("c"),
         conditions.join(" and "),
     )
-}
-
-/// Where a polymorphic reference holds.
-fn conditions(relation: &Relation) -> impl Iterator<Item = String> {
-    relation.when.iter().map(|(column, value)| {
-        format!("c.{}::text = {}", quote_ident(column), quote_literal(value))
-    })
 }
 
 impl References {
@@ -257,39 +241,4 @@ async fn values_of(
         .ask(&format!("reading {}", relation.parent), &sql, &[])
         .await?;
     Ok(rows.iter().map(|r| Key(r.get(0))).collect())
-}
-
-/// Types that the server's own `=` compares with each other.
-const FAMILIES: &[&[&str]] = &[
-    &["int2", "int4", "int8", "numeric", "float4", "float8"],
-    &["text", "varchar", "bpchar", "name"],
-    &["date", "timestamp", "timestamptz"],
-];
-
-/// How a column of the child `c` refers to one of the parent `p`: by the parent's own `=`. Nothing makes sure that a
-/// declared reference is between columns of one type (a polymorphic one holds the keys of several tables); as text,
-/// they compare whatever they are.
-fn refers(
-    relation: &Relation,
-    child: Option<&Column>,
-    parent: Option<&Column>,
-    child_name: &str,
-    parent_name: &str,
-) -> String {
-    let (c, p) = (quote_ident(child_name), quote_ident(parent_name));
-    let (Some(child), Some(parent)) = (child, parent) else {
-        return format!("p.{p} = c.{c}");
-    };
-    let family = |column: &Column| {
-        let builtin = column.builtin.as_deref();
-        FAMILIES
-            .iter()
-            .position(|f| builtin.is_some_and(|b| f.contains(&b)))
-    };
-    let comparable = child.type_name == parent.type_name
-        || family(child).is_some_and(|f| family(parent) == Some(f));
-    if relation.declared && !comparable {
-        return format!("p.{p}::text = c.{c}::text");
-    }
-    format!("p.{p} {} c.{c}", parent.equals())
 }

@@ -27,7 +27,7 @@ use crate::bundle::{
 use crate::catalog::{
     Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
 };
-use crate::diff::Sides;
+use crate::diff::{Sides, unknowable};
 use crate::event::Sink;
 use crate::evidence::{Dated, EvidenceError, EvidenceSource, Exclusion, Selection, date};
 use crate::ident::{Key, TableName};
@@ -229,6 +229,13 @@ pub async fn extract(
         ..Totals::default()
     };
     let evidence = dates::sums(units, &dated.findings);
+    let unknowable = unknowable(sides, schemas, &candidates.compared(), &request.declared)
+        .await
+        .map_err(EvidenceError::from)?
+        .may_be_stale(
+            request.snapshot_time.map(|t| t.to_string()),
+            tables.iter().map(|t| (&t.0, t.1)),
+        );
     let draft = ManifestDraft {
         tool: request.tool.clone(),
         created: Timestamp::now().to_string(),
@@ -242,6 +249,7 @@ pub async fn extract(
         totals,
         left_out: left_out.clone(),
         evidence: evidence.clone(),
+        unknowable: Some(unknowable),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {

@@ -124,6 +124,17 @@ impl Session {
             .map_err(|e| self.wrap(doing, &e))
     }
 
+    /// The names of the columns that a statement would give, without running it.
+    pub async fn columns(&self, doing: &str, sql: &str) -> Result<Vec<String>, PgError> {
+        let statement = self
+            .client
+            .prepare(sql)
+            .await
+            .map_err(|e| self.wrap(doing, &e))?;
+        let columns = statement.columns().iter();
+        Ok(columns.map(|c| c.name().to_owned()).collect())
+    }
+
     /// Runs one statement that gives exactly one row.
     pub async fn query_one(
         &self,

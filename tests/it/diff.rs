@@ -10,6 +10,7 @@ mod moving;
 mod oracle;
 mod random;
 mod ranges;
+mod unknowable;
 mod unlike;
 
 use std::collections::BTreeMap;

@@ -116,7 +116,7 @@ fn what_cannot_be_extracted_is_named() {
         &incident,
         &["--from", "2020-01-21T16:40:00+01:00"],
         2,
-        &["window"],
+        &["nothing tells when"],
     );
     let snapshot = incident.live.conninfo();
     refused(&incident, &["--snapshot", &snapshot], 3, &["same database"]);

@@ -8,6 +8,7 @@ mod bundle;
 mod catalog;
 mod cli;
 mod cluster;
+mod contacts;
 mod diff;
 mod docs;
 mod doctor;

@@ -6,6 +6,7 @@ use super::{FormatVersion, ManifestRelation, ManifestTable};
 use crate::bundle::BundleError;
 use crate::bundle::check;
 use crate::bundle::names::MANIFEST;
+use crate::diff::Unknowable;
 use crate::ident::TableName;
 
 /// The manifest. Its SHA-256 is the bundle's id.
@@ -41,6 +42,9 @@ pub struct Manifest {
     /// What tells when the bundle's rows were deleted: how many rows each source, or combination of sources, dates.
     #[serde(default)]
     pub evidence: Vec<SourceSum>,
+    /// What `extract` could not tell; none in a bundle of format 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknowable: Option<Unknowable>,
     /// Every file but the manifest and its digest.
     pub files: Vec<ManifestFile>,
 }
@@ -72,6 +76,8 @@ pub struct ManifestDraft {
     pub left_out: Vec<LeftOut>,
     /// See [`Manifest::evidence`].
     pub evidence: Vec<SourceSum>,
+    /// See [`Manifest::unknowable`].
+    pub unknowable: Option<Unknowable>,
 }
 
 /// A build of this program.

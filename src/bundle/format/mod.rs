@@ -25,6 +25,7 @@ pub use unit::{Evidence, Need, RowEvidence, RowName, UnitRecord};
 /// - 1.0: the first.
 /// - 1.1: evidence: transactions, contradictions and rows that differ from their root in `units.jsonl.zst`; sums by source
 ///   and the transactions asked for in the manifest.
+/// - 1.1: the manifest may say what cannot be known (`unknowable`).
 pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 1 };
 
 /// A format version, `major.minor`; in JSON a string.

@@ -71,6 +71,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
         },
         left_out: Vec::new(),
         evidence: Vec::new(),
+        unknowable: None,
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::io::Write;
 
-use crate::catalog::{Comparable, Drift, compare, introspect};
+use crate::catalog::{Comparable, Drift, Schema, compare, introspect};
 use crate::cli::args::{self, DepthArg, Format};
 use crate::cli::case_file::CaseFile;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{columns, counted, grouped};
+use crate::cli::unknowable::lines as unknowable_lines;
 use crate::diff::report::{DiffLine, DiffReport, Status, TableReport, Totals};
-use crate::diff::{Depth, DiffOptions, Found, Sides, diff_table};
+use crate::diff::{Compared, Depth, DiffOptions, Found, Sides, Unknowable, diff_table, unknowable};
 use crate::event::Event;
 use crate::ident::TableName;
 
@@ -58,7 +59,9 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
         });
     }
     lines.0.finish()?;
-    let report = DiffReport::new(tables, content);
+    let mut report = DiffReport::new(tables, content);
+    let schemas = (&snapshot, &live);
+    report.unknowable = Some(look_beyond(context, &sides, schemas, &pairs, &report).await?);
     let json = serde_json::to_string_pretty(&report).map_err(|e| Failure::bug(e.to_string()))?;
     context.write("diff.json", json.as_bytes())?;
     match context.format {
@@ -71,6 +74,32 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
     } else {
         Code::Done
     })
+}
+
+/// What the comparison cannot tell.
+async fn look_beyond(
+    context: &Context,
+    sides: &Sides,
+    schemas: (&Schema, &Schema),
+    pairs: &[(TableName, Result<Box<Comparable>, Drift>)],
+    report: &DiffReport,
+) -> Result<Unknowable, Failure> {
+    let compared: Vec<Compared<'_>> = pairs
+        .iter()
+        .zip(&report.tables)
+        .filter_map(|((_, pair), counted)| {
+            Some(Compared {
+                table: pair.as_ref().ok()?,
+                inserted: counted.totals.inserted.unwrap_or(0),
+            })
+        })
+        .collect();
+    let deleted = report
+        .tables
+        .iter()
+        .map(|t| (&t.table, t.totals.deleted.unwrap_or(0)));
+    let found = unknowable(sides, schemas, &compared, &context.config.relations).await?;
+    Ok(found.may_be_stale(context.config.snapshot_time.clone(), deleted))
 }
 
 async fn one(
@@ -170,6 +199,9 @@ fn print(context: &Context, report: &DiffReport) {
         if let Some(reason) = &table.reason {
             context.ui.data(&format!("{}: {reason}", table.table));
         }
+    }
+    for line in report.unknowable.iter().flat_map(unknowable_lines) {
+        context.ui.data(&format!("cannot be known: {line}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod build;
+mod contacts;
 mod diff;
 mod doctor;
 mod extract;
@@ -42,6 +43,7 @@ async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Diff(args) => diff::run(context, args).await,
         Command::Timeline(args) => timeline::run(context, args).await,
         Command::Extract(args) => extract::run(context, args).await,
+        Command::Contacts(args) => contacts::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
     }

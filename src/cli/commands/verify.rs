@@ -6,6 +6,7 @@ use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, counted, grouped};
+use crate::cli::unknowable::lines;
 use crate::event::Event;
 use crate::pg::Access;
 use crate::verify::{Verified, verify};
@@ -57,6 +58,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("not_compared", json!(not_compared)),
             ("window", json!(bundle.manifest.window)),
             ("cannot_be_known", json!(unknowable(&bundle))),
+            ("unknowable", json!(bundle.manifest.unknowable)),
         ],
     };
     let document = format!("{:#}", outcome.json());
@@ -125,8 +127,11 @@ fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crat
     }
 }
 
-/// What no comparison can tell.
+/// What no comparison can tell: as `extract` found it, or, in a bundle that an older version wrote, in general.
 fn unknowable(bundle: &crate::bundle::Bundle) -> Vec<String> {
+    if let Some(found) = &bundle.manifest.unknowable {
+        return lines(found);
+    }
     let since = match &bundle.manifest.window.from {
         Some(time) => format!("since the backup of {time}"),
         None => "since the backup".to_owned(),

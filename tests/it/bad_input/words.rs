@@ -32,8 +32,8 @@ fn configuration_that_cannot_be_read() {
             &["different numbers of columns"],
         ),
         (
-            "[[exclude]]\ntable = 'users'",
-            &["`exclude` is not supported by this version"],
+            "[[notice]]\naudience = 'owner'",
+            &["`notice` is not supported by this version"],
         ),
     ] {
         story.case.write("reinstate.toml", text);
@@ -198,7 +198,7 @@ fn what_only_a_later_version_has_is_not_called_a_typing_error() {
         (&["undo", "--last"][..], "`undo`"),
         (&["rehearse", "--on", "x"], "`rehearse`"),
         (&["restore", "--only-quarantined=x"], "`--only-quarantined`"),
-        (&["verify", "--from", "2020-01-21T00:00:00Z"], "`--from`"),
+        (&["extract", "--wal", "archive"], "`--wal`"),
     ] {
         story.refuses(args, 2, &[name, "this version", "--help"]);
     }

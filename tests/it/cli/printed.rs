@@ -16,7 +16,9 @@ macro_rules! printed {
 
 #[test]
 fn help() {
-    for verb in ["", "doctor", "diff", "extract", "restore", "verify"] {
+    for verb in [
+        "", "doctor", "diff", "extract", "contacts", "restore", "verify",
+    ] {
         let output = match verb {
             "" => reinstate(["--help"]),
             verb => reinstate([verb, "--help"]),

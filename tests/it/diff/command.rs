@@ -17,8 +17,10 @@ fn json_exactly_as_designed() {
         "delete from t where id = 1; update t set v = 'B' where id = 2; insert into t values (4, 'd');
          delete from bag where ctid = '(0,1)'; delete from \"Two\"; drop table gone; create table born (id int)",
     );
-    let (case, output, json) = run(&snapshot, &live, "rows");
+    let (case, output, mut json) = run(&snapshot, &live, "rows");
     assert_eq!(output.code, 1);
+    // Beside the contract; `unknowable.rs` looks at it.
+    assert!(json.as_object_mut().unwrap().remove("unknowable").is_some());
     let expected = json!({
         "schema_version": 1,
         "tables": [

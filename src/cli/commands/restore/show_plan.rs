@@ -7,6 +7,7 @@ use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
+use crate::cli::unknowable::lines as unknowable;
 use crate::pg::Target;
 use crate::restore::{Plan, Settings, States, TablePlan};
 
@@ -69,6 +70,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
             ("excluded_but_back", json!(plan.excluded_but_back)),
             ("checks", json!(plan.tables)),
             ("left_out", Value::Array(left_out)),
+            ("unknowable", json!(bundle.manifest.unknowable)),
         ],
     }
 }
@@ -129,6 +131,9 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
                 "{table} has no key: only the journal keeps its rows from coming back twice, not a look at what is there"
             ));
         }
+    }
+    for line in bundle.manifest.unknowable.iter().flat_map(unknowable) {
+        text.push(format!("cannot be known: {line}"));
     }
     text.push(match plan.tally.total().inserted {
         0 => "nothing to insert".to_owned(),

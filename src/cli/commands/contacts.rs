@@ -1,0 +1,170 @@
+//! `contacts`: whom the rows of a bundle concern; `contacts.csv` in the case.
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+use crate::cli::args::{self, Format};
+use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
+use crate::cli::output::{Outcome, counted};
+use crate::contacts::{Gathered, gather};
+use crate::pg::{Access, Session};
+
+use super::restore::open_bundle;
+
+/// What to add where nothing says whom a record concerns.
+const EXAMPLE: &str = r#"say in reinstate.toml whom a record concerns, in SQL that runs on the snapshot:
+[[contacts]]
+sql = "select 'dossiers' as owner_table, d.id::text as owner_key, u.email as contact from dossiers d join users u on u.id = d.user_id""#;
+
+/// Tables named at once.
+const NAMED: usize = 5;
+
+pub(super) async fn run(context: &Context, args: args::Contacts) -> Result<Code, Failure> {
+    if context.config.contacts.is_empty() {
+        return Err(Failure::usage("no [[contacts]] in the configuration").hint(EXAMPLE));
+    }
+    let conninfo = context.snapshot()?;
+    let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
+    let session = context.open(&conninfo, Access::Reading, "contacts").await?;
+    refuse_live(context, &session).await?;
+    let mut file = context.create("contacts.csv")?;
+    let sources = &context.config.contacts;
+    let gathered = gather(&session, &bundle, sources, &context.case, &mut file).await?;
+    let path = file.finish()?;
+    report(context, &bundle, &gathered, &path);
+    Ok(Code::Done)
+}
+
+/// Live may have lost the addresses, so that asking it would find nobody. It need not be known, nor reachable.
+async fn refuse_live(context: &Context, snapshot: &Session) -> Result<(), Failure> {
+    let Ok(conninfo) = context.live() else {
+        return Ok(());
+    };
+    let Ok(live) = context.open(&conninfo, Access::Reading, "schema").await else {
+        context.ui.detail(
+            "live cannot be reached; whether the snapshot is another database was not checked",
+        );
+        return Ok(());
+    };
+    if crate::pg::same_database(snapshot, &live).await? {
+        return Err(Failure::refused(format!(
+            "--snapshot and --live reach the same database ({})",
+            live.target()
+        ))
+        .hint("contacts are asked of the restored backup: live may have lost them; check both connection strings"));
+    }
+    Ok(())
+}
+
+fn report(context: &Context, bundle: &Bundle, gathered: &Gathered, path: &std::path::Path) {
+    let total = gathered.total();
+    let outcome = Outcome {
+        command: "contacts",
+        run: None,
+        totals: vec![
+            ("persons", gathered.persons),
+            ("records", total.records),
+            ("records_without_contact", total.without_contact),
+        ],
+        tables: gathered
+            .tables
+            .iter()
+            .map(|(table, of)| {
+                let counts = vec![
+                    ("records", of.records),
+                    ("records_without_contact", of.without_contact),
+                ];
+                (table.clone(), counts)
+            })
+            .collect(),
+        beside: vec![
+            ("bundle", json!(bundle.id)),
+            ("path", json!(path)),
+            ("elsewhere", json!(gathered.elsewhere)),
+            ("empty", json!(gathered.empty)),
+            (
+                "unknown_owner_tables",
+                json!(
+                    gathered
+                        .unknown
+                        .iter()
+                        .map(|(name, rows)| json!({"owner_table": name, "rows": rows}))
+                        .collect::<Vec<_>>()
+                ),
+            ),
+        ],
+    };
+    match context.format {
+        Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
+        Format::Text => {
+            context.ui.data(&by_table(&outcome));
+            context.ui.data(&format!(
+                "{} concerned by {}",
+                counted(gathered.persons, "person"),
+                counted(total.records, "record")
+            ));
+        }
+    }
+    warn(context, gathered);
+    context.ui.status(&format!(
+        "contacts are in {}. Next: {}",
+        path.display(),
+        context.next_on("restore", &bundle.dir)
+    ));
+}
+
+/// Persons belong to no table: they have a line of their own.
+fn by_table(outcome: &Outcome) -> String {
+    Outcome {
+        command: outcome.command,
+        run: None,
+        totals: outcome.totals[1..].to_vec(),
+        tables: outcome.tables.clone(),
+        beside: Vec::new(),
+    }
+    .text()
+}
+
+/// Who would be forgotten otherwise.
+fn warn(context: &Context, gathered: &Gathered) {
+    let total = gathered.total();
+    if total.without_contact > 0 {
+        let tables: Vec<String> = gathered
+            .tables
+            .iter()
+            .filter(|(_, of)| of.without_contact > 0)
+            .map(|(table, of)| format!("{table} {}", of.without_contact))
+            .collect();
+        context.ui.warning(&format!(
+            "{} without a contact ({}); they are in contacts.csv, with an empty one",
+            counted(total.without_contact, "record"),
+            listed(&tables)
+        ));
+    }
+    if !gathered.unknown.is_empty() {
+        let names: Vec<String> = gathered
+            .unknown
+            .iter()
+            .map(|(name, rows)| format!("`{name}` in {}", counted(*rows, "row")))
+            .collect();
+        context.ui.warning(&format!(
+            "owner_table is no table of the snapshot: {}; a class name is to be mapped to its table in the SQL",
+            listed(&names)
+        ));
+    }
+    if gathered.empty > 0 {
+        context.ui.status(&format!(
+            "{} of [[contacts]] about records of the bundle had no contact",
+            counted(gathered.empty, "row")
+        ));
+    }
+}
+
+fn listed(items: &[String]) -> String {
+    let shown = items.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    match items.len().saturating_sub(NAMED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

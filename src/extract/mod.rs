@@ -141,6 +141,8 @@ pub async fn extract(
 
     let mut left_out = left_out::not_comparable(&pairs);
     let candidates = Candidates::find(sides, pairs, sink).await?;
+    // Now, while the sessions with live are awake: nothing is asked of it while the rows are packed.
+    let unknowable = unknowable(sides, schemas, &candidates.compared(), &request.declared).await?;
     let relations = merge_relations(snapshot, live, &request.declared);
     let rows = candidates.total().ok_or(ExtractError::TooMany)?;
     let mut references = edges::collect(session, &candidates, &relations, live).await?;
@@ -187,9 +189,8 @@ pub async fn extract(
         units: units.len() as u64,
         ..Totals::default()
     };
-    let unknowable = unknowable(sides, schemas, &candidates.compared(), &request.declared)
-        .await?
-        .may_be_stale(from.clone(), tables.iter().map(|t| (&t.0, t.1)));
+    let stale = tables.iter().map(|t| (&t.0, t.1));
+    let unknowable = unknowable.may_be_stale(from.clone(), stale);
     let draft = ManifestDraft {
         tool: request.tool.clone(),
         created: Timestamp::now().to_string(),

@@ -87,8 +87,8 @@ fn numbered_earlier(unknowable: &Unknowable) -> Option<String> {
         .collect();
     (!some.is_empty()).then(|| {
         format!(
-            "how many more of a kind not within these bounds: rows of live that the backup lacks have numbers from \
-             before it, drawn earlier and committed later, or written by hand: {}",
+            "rows that came and went outside these bounds: live has some that the backup lacks with numbers from before it, \
+             drawn earlier and committed later, or written by hand: {}",
             listed(&some)
         )
     })
@@ -159,5 +159,65 @@ fn listed(items: &[String]) -> String {
     match items.len().saturating_sub(NAMED) {
         0 => named.join(", "),
         more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::unknowable::MayBeStale;
+
+    #[test]
+    fn only_what_is_not_known_is_said() {
+        assert_eq!(lines(&Unknowable::default()), [""; 0]);
+        let born = |table: &str, at_most, reason: Option<&str>| BornAndGone {
+            table: table.into(),
+            at_most,
+            column: Some("id".into()),
+            after: Some(10),
+            reason: reason.map(str::to_owned),
+            ..BornAndGone::default()
+        };
+        let found = Unknowable {
+            since: Some("2020-01-21T02:00:00Z".into()),
+            born_and_gone: vec![
+                born("a", Some(0), None),
+                born("b", Some(1_200), None),
+                born("c", None, Some("no key")),
+                born("d", None, Some("no key")),
+            ],
+            dangling: vec![Dangling {
+                from: "a(b_id)".into(),
+                to: "b(id)".into(),
+                when: vec![("kind".into(), "B".into())],
+                in_snapshot: 0,
+                in_neither: 1,
+                before: 7,
+                examples_in_neither: vec![Key(vec!["12".into()])],
+                ..Dangling::default()
+            }],
+            may_be_stale: vec![
+                MayBeStale {
+                    table: "a".into(),
+                    rows: 3,
+                    proven: 2,
+                },
+                MayBeStale {
+                    table: "b".into(),
+                    rows: 5,
+                    proven: 5,
+                },
+            ],
+        };
+        assert_eq!(
+            lines(&found),
+            [
+                "edits that people made to 1 deleted row since the backup of 2020-01-21T02:00:00Z, before it was deleted",
+                "rows born since the backup of 2020-01-21T02:00:00Z and deleted again: at most 1,200 of b beyond id 10 \
+                 (numbers drawn and not in live)",
+                "rows born since the backup of 2020-01-21T02:00:00Z and deleted again, without a bound (no key: c, d)",
+                "a(b_id) where kind = B in live names 1 row that live lacks in b(id): 1 in neither database (12)",
+            ]
+        );
     }
 }

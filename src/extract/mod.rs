@@ -192,6 +192,10 @@ pub async fn extract(
     )
     .await?;
     let candidates = &dated.candidates;
+    // Now, while the sessions with live are awake: nothing is asked of it while the rows are packed.
+    let unknowable = unknowable(sides, schemas, &candidates.compared(), &request.declared)
+        .await
+        .map_err(EvidenceError::from)?;
     let relations = merge_relations(snapshot, live, &request.declared);
     let mut references = edges::collect(session, candidates, &relations, live).await?;
     let (roots, unmatched) = roots::choose(request, session, candidates).await?;
@@ -229,13 +233,10 @@ pub async fn extract(
         ..Totals::default()
     };
     let evidence = dates::sums(units, &dated.findings);
-    let unknowable = unknowable(sides, schemas, &candidates.compared(), &request.declared)
-        .await
-        .map_err(EvidenceError::from)?
-        .may_be_stale(
-            request.snapshot_time.map(|t| t.to_string()),
-            tables.iter().map(|t| (&t.0, t.1)),
-        );
+    let unknowable = unknowable.may_be_stale(
+        request.snapshot_time.map(|t| t.to_string()),
+        tables.iter().map(|t| (&t.0, t.1)),
+    );
     let draft = ManifestDraft {
         tool: request.tool.clone(),
         created: Timestamp::now().to_string(),

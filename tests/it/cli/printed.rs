@@ -52,6 +52,11 @@ fn one_case_from_diff_to_verify() {
     printed!("diff", text(&["diff"], 1));
     printed!("diff_json", json(&["diff", "--format", "json"], 1));
     printed!("extract", text(&["extract"], 0));
+    let owners = "select 'dossiers' as owner_table, d.id as owner_key, u.email as contact
+                    from dossiers d join users u on u.id = d.user_id where d.id <> 7";
+    let config = format!("[[contacts]]\nsql = \"\"\"{owners}\"\"\"\n");
+    story.case.write("reinstate.toml", &config);
+    printed!("contacts", text(&["contacts"], 0));
     // A parent that the bundle needs and does not have.
     story
         .live

@@ -57,6 +57,8 @@ fn later(live: &TestDb) {
 #[test]
 fn bounds_from_sequences() {
     for (snapshot, live) in [pair(NUMBERED), pair_dumped(NUMBERED)] {
+        // As a copy by files may have it: the server logs 32 numbers beforehand.
+        snapshot.run("select setval('a_id_seq', 42)");
         let nothing = found(&snapshot, &live);
         for table in TABLES {
             assert_eq!(

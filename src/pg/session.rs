@@ -1,8 +1,10 @@
 //! One session with a server: settings pinned, reading or writing, every failure named with what was being done.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::AbortHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, CopyInSink, CopyOutStream, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -22,6 +24,8 @@ pub enum Access {
 /// One session.
 pub struct Session {
     client: Client,
+    connection: AbortHandle,
+    given_up: AtomicBool,
     target: Target,
     tls: Option<MakeRustlsConnect>,
     shown: String,
@@ -43,6 +47,8 @@ impl Session {
             .map_err(|e| PgError::from_client(&shown, "pinning the session's settings", &e))?;
         Ok(Self {
             client: connected.client,
+            connection: connected.connection,
+            given_up: AtomicBool::new(false),
             target: connected.target,
             tls: connected.tls,
             shown,
@@ -154,10 +160,14 @@ impl Session {
     }
 
     /// Starts a `COPY … FROM STDIN`; see [`super::copy`] for what feeds it.
+    ///
+    /// A refusal ends the session: the client library then asks for one answer more than it reads (a CopyFail with a
+    /// Sync of its own), and would take every later answer for that of the statement before.
     pub async fn copy_in(&self, doing: &str, sql: &str) -> Result<CopyInSink<Bytes>, PgError> {
         self.client
             .copy_in(sql)
             .await
+            .inspect_err(|_| self.give_up())
             .map_err(|e| self.wrap(doing, &e))
     }
 
@@ -166,9 +176,20 @@ impl Session {
         self.wrap(doing, error)
     }
 
+    /// Ends the connection from our side; the server takes back what was not committed.
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
+        self.connection.abort();
+    }
+
+    /// Whether we ended the connection, after an answer of the server that says why (see [`Session::copy_in`]).
+    pub fn was_given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst)
+    }
+
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.was_given_up() || self.client.is_closed()
     }
 }
 

@@ -11,6 +11,7 @@ mod harness;
 mod interrupted;
 mod ledger;
 mod library;
+mod locked;
 mod neighbours;
 mod people;
 mod refused;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::catalog::{compare, introspect};
+use crate::catalog::{compare, introspect, merge_relations};
 use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
@@ -14,7 +14,10 @@ use crate::event::Event;
 use crate::extract::{Extracted, Request, extract};
 use crate::ident::{Key, TableName};
 
-use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
+use super::select::{
+    EXCLUDE_UNRELATED, check_patterns, leave_out_unrelated, patterns, refuse_strangers,
+    refuse_unreadable,
+};
 use super::{build, open_both};
 
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
@@ -30,14 +33,13 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         introspect(&both.snapshot_session),
         introspect(&both.live_session)
     )?;
-    let excluded = crate::catalog::TablePatterns::parse(&[], &[], &args.tables.exclude_table)
-        .map_err(|e| Failure::usage(e.to_string()))?;
     let mut pairs = compare(&snapshot, &live);
     refuse_strangers(&both, &pairs)?;
     check_patterns(&args.tables, &pairs)?;
-    pairs.retain(|(t, _)| excluded.chooses(t));
-    refuse_unreadable(&both, &pairs)?;
     check_declared(context, &snapshot)?;
+    let relations = merge_relations(&snapshot, &live, &context.config.relations);
+    leave_out_unrelated(&args.tables.exclude_table, &relations, &mut pairs)?;
+    refuse_unreadable(&both, &pairs, EXCLUDE_UNRELATED)?;
     let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;
     let sink = |event: Event| context.ui.event(&event);
     let extracted = extract(&request, &sides, (&snapshot, &live), pairs, &sink).await?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::bundle::{BundleWriter, Evidence, Need, RowName, UnitRecord};
 use crate::catalog::Table;
 use crate::closure::{Node, Unit, Units};
-use crate::ident::{Key, TableName, column_list, qualified_list};
+use crate::ident::{Key, TableName, qualified_list};
 use crate::pg::Session;
 use crate::pg::copy::CopyLines;
 
@@ -174,8 +174,7 @@ impl Packer<'_> {
             .map(|c| c.name.as_str())
             .collect();
         let sql = format!(
-            "copy (select {} from (select k.n as reinstate_n, {} from {} join {} t on {}) r order by reinstate_n) to stdout",
-            column_list(&columns),
+            "copy (select {} from {} join {} t on {} order by k.n) to stdout",
             qualified_list("t", &columns),
             locator.list(keys.iter()),
             source.from_sql(),

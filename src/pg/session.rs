@@ -79,6 +79,16 @@ impl Session {
         self.batch("setting the session's timeouts", &sql).await
     }
 
+    /// Looks for names as the role does in this database by itself, for SQL that people wrote; `false` goes back to our own
+    /// search path.
+    pub async fn search_as_role(&self, as_role: bool) -> Result<(), PgError> {
+        let sql = match as_role {
+            true => "reset search_path".to_owned(),
+            false => format!("set search_path = {}", settings::SEARCH_PATH),
+        };
+        self.batch("setting the search path", &sql).await
+    }
+
     /// What ends the running statement from another task.
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken {

@@ -8,13 +8,16 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Access;
 
+/// Where our own statements look for names.
+pub(super) const SEARCH_PATH: &str = "pg_catalog, pg_temp";
+
 /// Name and value, as `SET` takes them.
 const PINNED: &[(&str, &str)] = &[
     ("default_transaction_isolation", "'read committed'"),
     ("default_transaction_deferrable", "off"),
     // A row that a policy hides must be an error, never a difference.
     ("row_security", "off"),
-    ("search_path", "pg_catalog, pg_temp"),
+    ("search_path", SEARCH_PATH),
     ("synchronous_commit", "on"),
     ("idle_in_transaction_session_timeout", "0"),
     ("idle_session_timeout", "0"),

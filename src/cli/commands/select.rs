@@ -118,11 +118,7 @@ pub(super) fn leave_out_unrelated(
 }
 
 /// A table that cannot be read could hide any number of losses. `or_else` is the way out beside the rights.
-pub(super) fn refuse_unreadable(
-    both: &Both,
-    pairs: &Pairs,
-    or_else: &str,
-) -> Result<(), Failure> {
+pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs, or_else: &str) -> Result<(), Failure> {
     let unreadable = |side: usize| -> Vec<&TableName> {
         let of_side = |drift: &Drift| match drift {
             Drift::Unreadable { snapshot, live } => [*snapshot, *live][side],
@@ -155,10 +151,7 @@ pub(super) fn refuse_unreadable(
     if messages.is_empty() {
         return Ok(());
     }
-    Err(Failure::usage(messages.join("; ")).hint(format!(
-        "{}; {or_else}",
-        grants.join("; ")
-    )))
+    Err(Failure::usage(messages.join("; ")).hint(format!("{}; {or_else}", grants.join("; "))))
 }
 
 fn listed(names: &[&TableName]) -> String {

@@ -170,7 +170,7 @@ impl Packer<'_> {
         let columns: Vec<&str> = source
             .columns
             .iter()
-            .filter(|c| !c.generated)
+            .filter(|c| !c.generated || self.candidates.tables[table].key.contains(&c.name))
             .map(|c| c.name.as_str())
             .collect();
         let sql = format!(

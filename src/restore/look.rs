@@ -136,10 +136,11 @@ async fn taken(
     rows: &[BatchRow],
     conflicts: &mut Vec<Conflict>,
 ) -> Result<(), PgError> {
-    for (name, columns, fields) in &table.uniques {
+    for unique in &table.uniques {
+        let (name, columns) = (&unique.name, &unique.columns);
         let listed: Vec<(&BatchRow, Key)> = rows
             .iter()
-            .filter_map(|r| Some((r, table.values_of(&r.stored, fields)?)))
+            .filter_map(|r| Some((r, table.values_of(&r.stored, unique)?)))
             .collect();
         if listed.is_empty() {
             continue;

@@ -14,7 +14,7 @@ use crate::pg::{Access, Conninfo, PgError, Session};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
 use super::waiting::Waiting;
-use super::{Batch, RestoreError, Settings, Tally};
+use super::{Batch, RestoreError, Settings, Tally, checks};
 
 /// Rows of the first batch; the number then follows the time that batches take.
 const FIRST_BATCH: usize = 500;
@@ -62,6 +62,7 @@ pub async fn execute(
     let session = Session::open(conninfo, Access::Writing, "restore").await?;
     // Everything that can be refused is refused before the journal is created.
     let mut prepared = prepare(&session, bundle).await?;
+    checks::obstacles(&prepared.targets)?;
     let unfinished = prepared.last.as_ref().is_some_and(|r| r.state.unfinished());
     journal::ensure(&session).await?;
     RunLock::take(&session, unfinished).await?;

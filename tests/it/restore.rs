@@ -9,6 +9,7 @@ mod cut;
 mod dependents;
 mod harness;
 mod interrupted;
+mod large;
 mod ledger;
 mod library;
 mod locked;

@@ -21,6 +21,9 @@ const GROUP_ROWS: usize = 2_000;
 /// Bytes fetched at once, about, by the tables' average row.
 const GROUP_BYTES: u64 = 16 << 20;
 
+/// Rows named that are too long.
+const NAMED: usize = 10;
+
 /// Rows and units (by root) of each table, in insertion order.
 type Written = Vec<(TableName, u64, u64)>;
 
@@ -157,8 +160,42 @@ impl Packer<'_> {
         self.end(unit)
     }
 
-    /// The rows of `nodes`, in that order, as COPY lines.
+    /// The rows of `nodes`, in that order, as COPY lines; those that are too long for one are named.
     async fn fetch(
+        &self,
+        table: usize,
+        nodes: &[Node],
+        take: impl FnMut(Bytes) -> Result<(), ExtractError>,
+    ) -> Result<(), ExtractError> {
+        match self.lines(table, nodes, take).await {
+            Err(ExtractError::Pg(e)) if e.is_too_long() => Err(ExtractError::TooLong {
+                table: self.candidates.tables[table].snapshot.name.clone(),
+                keys: self.too_long(table, nodes).await?,
+            }),
+            other => other,
+        }
+    }
+
+    /// Which of the rows are too long, found by halving.
+    async fn too_long(&self, table: usize, nodes: &[Node]) -> Result<Vec<Key>, ExtractError> {
+        let mut found = Vec::new();
+        let mut parts = vec![nodes];
+        while let Some(part) = parts.pop().filter(|_| found.len() < NAMED) {
+            match (self.lines(table, part, |_| Ok(())).await, part) {
+                (Err(ExtractError::Pg(e)), [one]) if e.is_too_long() => {
+                    found.push(self.candidates.key(*one));
+                }
+                (Err(ExtractError::Pg(e)), part) if e.is_too_long() => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                (other, _) => other?,
+            }
+        }
+        Ok(found)
+    }
+
+    async fn lines(
         &self,
         table: usize,
         nodes: &[Node],

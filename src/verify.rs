@@ -19,6 +19,8 @@ use crate::restore::{Batch, Presence, RestoreError, TargetTable, Targets, look};
 
 /// Pages (8 KiB) that one statement reads in physical order: a quarter of a gigabyte.
 const SLICE_PAGES: u64 = 32_768;
+/// Rows named in each list.
+const LISTED: usize = 100;
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
 
@@ -83,20 +85,49 @@ impl Verdicts {
     }
 }
 
+/// Columns of a table that are not compared.
+#[derive(Debug, Serialize)]
+pub struct NotCompared {
+    /// The table.
+    pub table: TableName,
+    /// The columns.
+    pub columns: Vec<String>,
+    /// Why not.
+    pub reason: &'static str,
+}
+
 /// The outcome.
 #[derive(Debug)]
 pub struct Verified {
     /// Per table, in insertion order.
     pub tables: Vec<(TableName, Verdicts)>,
-    /// Columns that the bundle has and live has not: not compared.
-    pub not_compared: Vec<(TableName, Vec<String>)>,
-    /// Keys that are missing or left out, at most a hundred: table and key.
+    /// Columns that are not compared: those that live has not, and those whose values have another form there.
+    pub not_compared: Vec<NotCompared>,
+    /// Rows that are not in live, at most a hundred: table and key.
     pub absent: Vec<String>,
     /// Rows that must not come back and are in live.
     pub excluded_but_back: u64,
+    /// How many rows are missing or left out because live has another one under their key.
+    pub displaced: u64,
+    /// Those, at most a hundred: table and key.
+    pub other_content: Vec<String>,
 }
 
 impl Verified {
+    /// Lists a row that did not come back.
+    fn lists(&mut self, presence: Presence, name: impl FnOnce() -> String) {
+        let list = match presence {
+            Presence::Other => {
+                self.displaced += 1;
+                &mut self.other_content
+            }
+            _ => &mut self.absent,
+        };
+        if list.len() < LISTED {
+            list.push(name());
+        }
+    }
+
     /// Over all tables.
     pub fn total(&self) -> Verdicts {
         self.tables
@@ -120,7 +151,8 @@ pub async fn verify(
     sink: Sink<'_>,
 ) -> Result<Verified, VerifyError> {
     let live = introspect(session).await?;
-    let targets = Targets::find(bundle, &live)?;
+    let mut targets = Targets::find(bundle, &live)?;
+    let not_compared = not_compared(&mut targets);
     let (restored, quarantined) = known(session, bundle).await?;
     let bags = Bags::count(session, bundle, &targets).await?;
     let mut verifier = Verifier {
@@ -130,14 +162,11 @@ pub async fn verify(
                 .iter()
                 .map(|t| (t.name.clone(), Verdicts::default()))
                 .collect(),
-            not_compared: targets
-                .tables
-                .iter()
-                .filter(|t| !t.dropped.is_empty())
-                .map(|t| (t.name.clone(), t.dropped.clone()))
-                .collect(),
+            not_compared,
             absent: Vec::new(),
             excluded_but_back: 0,
+            displaced: 0,
+            other_content: Vec::new(),
         },
         excluded: Excluded::ask(session, bundle, &targets, exclusions).await?,
         restored,
@@ -172,6 +201,30 @@ pub async fn verify(
     Ok(verifier.verified)
 }
 
+/// Takes out what cannot be compared, and names it.
+fn not_compared(targets: &mut Targets) -> Vec<NotCompared> {
+    let mut all = Vec::new();
+    for target in &mut targets.tables {
+        let reasons = [
+            (target.dropped.clone(), "live no longer has it"),
+            (
+                target.leave_out_incomparable(),
+                "it has another type in live",
+            ),
+        ];
+        for (columns, reason) in reasons {
+            if !columns.is_empty() {
+                all.push(NotCompared {
+                    table: target.name.clone(),
+                    columns,
+                    reason,
+                });
+            }
+        }
+    }
+    all
+}
+
 /// Units that some run restored, and units that the last run left out.
 async fn known(
     session: &Session,
@@ -202,7 +255,7 @@ impl Verifier<'_> {
     ) -> Result<(), VerifyError> {
         let mut marked: Vec<Vec<bool>> = vec![Vec::new(); self.targets.tables.len()];
         for unit in &units {
-            for ((table, _), marks) in unit.1.iter().zip(self.excluded.marks(unit)) {
+            for ((table, _), marks) in unit.1.iter().zip(self.excluded.marks(self.targets, unit)) {
                 marked[*table].extend(marks);
             }
         }
@@ -233,14 +286,9 @@ impl Verifier<'_> {
                     _ => &mut verdicts.missing,
                 };
                 *counter += 1;
-                if !restored
-                    && !excluded
-                    && presence != Presence::Same
-                    && self.verified.absent.len() < 100
-                {
-                    self.verified
-                        .absent
-                        .push(format!("{} {}", table.name, row.key));
+                if !restored && !excluded && presence != Presence::Same {
+                    let name = || format!("{} {}", table.name, row.key);
+                    self.verified.lists(presence, name);
                 }
             }
             sink(Event::TableProgress {

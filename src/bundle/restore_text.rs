@@ -134,12 +134,17 @@ create temp table {stage} on commit drop as
 fn insert(tables: &[ManifestTable], group: &[usize]) -> String {
     let one = |place: usize| {
         let table = &tables[place];
-        let list = match columns(table) {
-            none if none.is_empty() => none,
+        let inserted = inserted(table);
+        let list = match inserted.as_str() {
+            "" => String::new(),
             some => format!(" ({some})"),
         };
+        let given = match inserted == columns(table) {
+            true => "*",
+            false => &inserted,
+        };
         format!(
-            "insert into {}{list}\n  overriding system value select * from {}",
+            "insert into {}{list}\n  overriding system value select {given} from {}",
             table_sql(&table.table),
             stage(place)
         )
@@ -185,6 +190,14 @@ fn pipes(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
                 none if none.is_empty() => none,
                 some => format!("({some}) "),
             };
+            if inserted(table) != columns(table) {
+                let name = one_line(&table.table.to_string());
+                let _ = writeln!(
+                    out,
+                    "# the server computes the key of {name}; put it in as step 2 does"
+                );
+                continue;
+            }
             let copy = format!("copy {} {list}from stdin", table_sql(&table.table));
             let _ = writeln!(
                 out,
@@ -235,6 +248,11 @@ fn stage(place: usize) -> String {
 
 fn columns(table: &ManifestTable) -> String {
     let names: Vec<_> = table.stored_columns().map(|c| quoted(&c.name)).collect();
+    names.join(", ")
+}
+
+fn inserted(table: &ManifestTable) -> String {
+    let names: Vec<_> = table.inserted_columns().map(|c| quoted(&c.name)).collect();
     names.join(", ")
 }
 

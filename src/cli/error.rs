@@ -120,6 +120,10 @@ fn pg_hint(error: &PgError) -> Option<String> {
             "57014" => {
                 "the statement ran into a time limit set for this role or database".to_owned()
             }
+            state if state.starts_with("42") && server.doing.contains("--where") => format!(
+                "names are found as by role {} in the snapshot, by its search_path; write schema.name for others",
+                role_of(&server.target)
+            ),
             "53100" => "the server's disk is full; free space there, then run again".to_owned(),
             _ => return None,
         },

@@ -156,7 +156,7 @@ impl Audit {
         notes: &mut Vec<String>,
     ) -> Result<HashMap<u32, Vec<Record>>, EvidenceError> {
         let pair = &candidates.tables[table];
-        session.search_as_configured().await?;
+        session.search_as_role(true).await?;
         let columns = Column::of_query(session, &log.doing(), sql).await?;
         let has_xid = columns.iter().any(|c| c.name == "xid");
         let mut needed: Vec<&str> = pair.key.iter().map(String::as_str).collect();
@@ -196,7 +196,7 @@ impl Audit {
                     .push(log.record(time.as_deref(), xid.as_deref())?);
             }
         }
-        session.search_nowhere().await?;
+        session.search_as_role(false).await?;
         Ok(records)
     }
 

@@ -71,7 +71,7 @@ impl Exclusion {
             return Ok(());
         };
         let doing = format!("reading the [[exclude]] of {}", self.table);
-        session.search_as_configured().await?;
+        session.search_as_role(true).await?;
         let columns = Column::of_query(session, &doing, sql).await?;
         let needed: Vec<&str> = key.iter().map(String::as_str).collect();
         if let Some(reason) = lacking(&columns, &needed) {
@@ -89,7 +89,7 @@ impl Exclusion {
                 take(Key(key));
             }
         }
-        session.search_nowhere().await?;
+        session.search_as_role(false).await?;
         Ok(())
     }
 }

@@ -134,6 +134,19 @@ pub enum ExtractError {
         /// The table.
         table: TableName,
     },
+    /// Rows that no text COPY can hold.
+    #[error(
+        "{table} has rows whose text is longer than the server makes one (1 GB; a bytea's is twice as long as its bytes): \
+         key {}. Leave out the roots that they belong to (--root with --where or --keys), and bring those back by hand, by \
+         binary COPY",
+        .keys.iter().map(ToString::to_string).collect::<Vec<_>>().join("; key ")
+    )]
+    TooLong {
+        /// The table.
+        table: TableName,
+        /// Keys of such rows, the first few.
+        keys: Vec<Key>,
+    },
     /// Nothing was deleted.
     #[error("nothing to extract: {}", nothing(what, left_out))]
     Nothing {

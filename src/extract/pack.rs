@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::bundle::{BundleWriter, Need, RowName, UnitRecord};
 use crate::catalog::Table;
 use crate::closure::{Node, Unit, Units};
-use crate::ident::{Key, TableName, column_list, qualified_list};
+use crate::ident::{Key, TableName, qualified_list};
 use crate::pg::Session;
 use crate::pg::copy::CopyLines;
 
@@ -21,6 +21,9 @@ use crate::evidence::Dated;
 const GROUP_ROWS: usize = 2_000;
 /// Bytes fetched at once, about, by the tables' average row.
 const GROUP_BYTES: u64 = 16 << 20;
+
+/// Rows named that are too long.
+const NAMED: usize = 10;
 
 /// Rows and units (by root) of each table, in insertion order.
 type Written = Vec<(TableName, u64, u64)>;
@@ -158,8 +161,42 @@ impl Packer<'_> {
         self.end(unit)
     }
 
-    /// The rows of `nodes`, in that order, as COPY lines.
+    /// The rows of `nodes`, in that order, as COPY lines; those that are too long for one are named.
     async fn fetch(
+        &self,
+        table: usize,
+        nodes: &[Node],
+        take: impl FnMut(Bytes) -> Result<(), ExtractError>,
+    ) -> Result<(), ExtractError> {
+        match self.lines(table, nodes, take).await {
+            Err(ExtractError::Pg(e)) if e.is_too_long() => Err(ExtractError::TooLong {
+                table: self.candidates.tables[table].snapshot.name.clone(),
+                keys: self.too_long(table, nodes).await?,
+            }),
+            other => other,
+        }
+    }
+
+    /// Which of the rows are too long, found by halving.
+    async fn too_long(&self, table: usize, nodes: &[Node]) -> Result<Vec<Key>, ExtractError> {
+        let mut found = Vec::new();
+        let mut parts = vec![nodes];
+        while let Some(part) = parts.pop().filter(|_| found.len() < NAMED) {
+            match (self.lines(table, part, |_| Ok(())).await, part) {
+                (Err(ExtractError::Pg(e)), [one]) if e.is_too_long() => {
+                    found.push(self.candidates.key(*one));
+                }
+                (Err(ExtractError::Pg(e)), part) if e.is_too_long() => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                (other, _) => other?,
+            }
+        }
+        Ok(found)
+    }
+
+    async fn lines(
         &self,
         table: usize,
         nodes: &[Node],
@@ -171,12 +208,11 @@ impl Packer<'_> {
         let columns: Vec<&str> = source
             .columns
             .iter()
-            .filter(|c| !c.generated)
+            .filter(|c| !c.generated || self.candidates.tables[table].key.contains(&c.name))
             .map(|c| c.name.as_str())
             .collect();
         let sql = format!(
-            "copy (select {} from (select k.n as reinstate_n, {} from {} join {} t on {}) r order by reinstate_n) to stdout",
-            column_list(&columns),
+            "copy (select {} from {} join {} t on {} order by k.n) to stdout",
             qualified_list("t", &columns),
             locator.list(keys.iter()),
             source.from_sql(),

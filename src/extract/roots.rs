@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::{Comparable, Drift};
+use crate::catalog::{Comparable, Drift, TableKind};
 use crate::closure::{Node, Roots};
-use crate::ident::{Key, TableName};
+use crate::ident::{Key, TableName, quote_ident};
 use crate::pg::Session;
 
 use super::{ExtractError, Request};
@@ -37,7 +37,9 @@ pub(super) fn check(
         return Err(ExtractError::OneRoot);
     }
     for root in &request.roots {
+        let chosen = request.patterns.chooses(root);
         let reason = match pairs.iter().find(|(name, _)| name == root) {
+            _ if !chosen => "--schema, --table or --exclude-table leaves it out".to_owned(),
             Some((_, Ok(pair))) => match key_width(root, pair, request.keys.as_deref()) {
                 None => continue,
                 Some(error) => return Err(error),
@@ -107,31 +109,19 @@ async fn narrowed(
 ) -> Result<(Vec<Node>, u64), ExtractError> {
     let locator = candidates.locator(table);
     let from = candidates.tables[table].snapshot.from_sql();
-    // The alias is the table's own name, so that a condition may be written with or without it.
-    let alias = crate::ident::quote_ident(&candidates.tables[table].snapshot.name.name);
-    let condition = request.where_sql.as_deref().unwrap_or("true");
-    let doing = "evaluating --where on the snapshot";
-    let (mut kept, mut unmatched) = (Vec::new(), 0);
-    for chunk in nodes.chunks(ROWS_A_QUESTION) {
-        let keys: Vec<Key> = chunk.iter().map(|n| candidates.key(*n)).collect();
-        let sql = format!(
-            "select n from (select k.n from {} join {from} {alias} on {} where ({condition}\n)) s",
-            locator.list(keys.iter()),
-            locator.matches(&alias),
-        );
-        for row in session.ask(doing, &sql, &[]).await? {
-            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
-            kept.push(chunk[n]);
-        }
-    }
+    let mut kept = match &request.where_sql {
+        Some(condition) => matching(session, candidates, table, &nodes, condition).await?,
+        None => nodes,
+    };
+    let mut unmatched = 0;
     if let Some(listed) = &request.keys {
         let mut wanted = HashSet::new();
         for chunk in listed.chunks(ROWS_A_QUESTION) {
             let sql = format!(
-                "select array[{}] from {} join {from} {alias} on {}",
-                locator.texts(&alias).join(", "),
+                "select array[{}] from {} join {from} t on {}",
+                locator.texts("t").join(", "),
                 locator.list(chunk.iter()),
-                locator.matches(&alias),
+                locator.matches("t"),
             );
             for row in session
                 .ask("looking up --keys in the snapshot", &sql, &[])
@@ -146,6 +136,44 @@ async fn narrowed(
     }
     kept.sort_unstable();
     Ok((kept, unmatched))
+}
+
+/// The nodes for which the condition holds, read as psql reads it: names are found by the role's own search path, and none
+/// of ours stand between them. The alias is the table's own name, so that columns may be written with or without it.
+async fn matching(
+    session: &Session,
+    candidates: &Candidates,
+    table: usize,
+    nodes: &[Node],
+    condition: &str,
+) -> Result<Vec<Node>, ExtractError> {
+    let locator = candidates.locator(table);
+    let source = &candidates.tables[table].snapshot;
+    let alias = quote_ident(&source.name.name);
+    let place = match (candidates.tables[table].key.is_empty(), source.kind) {
+        (false, _) => String::new(),
+        (true, TableKind::Partitioned) => format!("{alias}.tableoid, {alias}.ctid, "),
+        (true, _) => format!("{alias}.ctid, "),
+    };
+    let mut kept = Vec::new();
+    session.search_as_role(true).await?;
+    for chunk in nodes.chunks(ROWS_A_QUESTION) {
+        let keys: Vec<Key> = chunk.iter().map(|n| candidates.key(*n)).collect();
+        let sql = format!(
+            "select k.n
+               from {} join (select {place}{alias}.* from {} {alias} where ({condition}\n)) t on {}",
+            locator.list(keys.iter()),
+            source.from_sql(),
+            locator.matches("t"),
+        );
+        let doing = "evaluating --where on the snapshot";
+        for row in session.ask(doing, &sql, &[]).await? {
+            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
+            kept.push(chunk[n]);
+        }
+    }
+    session.search_as_role(false).await?;
+    Ok(kept)
 }
 
 /// What was asked for, for people.

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The same where no run is known to be unfinished: it may have died before it could record one.
 const SOME_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Between two attempts: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+
 /// Takes the lock.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLock;
@@ -26,6 +29,8 @@ impl RunLock {
     pub async fn take(session: &Session, patient: bool) -> Result<Self, JournalError> {
         let started = Instant::now();
         let patience = if patient { PATIENCE } else { SOME_PATIENCE };
+        // A session that ended a moment ago is gone in a few milliseconds.
+        let mut pause = PAUSES.0;
         loop {
             let sql = "select pg_try_advisory_lock($1, $2)";
             let row = session
@@ -37,7 +42,8 @@ impl RunLock {
             if started.elapsed() >= patience {
                 return Err(Self::busy(session).await?);
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
         }
     }
 

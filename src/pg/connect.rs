@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
@@ -19,6 +20,8 @@ use super::{Conninfo, PgError, Target, tls};
 /// A connection that has been authenticated.
 pub(super) struct Connected {
     pub(super) client: Client,
+    /// Ends the connection at once.
+    pub(super) connection: AbortHandle,
     pub(super) target: Target,
     /// What the connection was encrypted with, to cancel by.
     pub(super) tls: Option<MakeRustlsConnect>,
@@ -148,14 +151,15 @@ async fn encryption_of(
             _ => Some(tls::connector(&conninfo.encryption).map_err(Failure::TlsSetup)?),
         };
         let attempt = async {
-            let client = dial(&config, tls.clone()).await.map_err(Failure::Client)?;
-            check_kind(&client, wish).await?;
-            Ok(client)
+            let dialled = dial(&config, tls.clone()).await.map_err(Failure::Client)?;
+            check_kind(&dialled.0, wish).await?;
+            Ok(dialled)
         };
         outcome = limited(conninfo.timeout, attempt)
             .await
-            .map(|client| Connected {
+            .map(|(client, connection)| Connected {
                 client,
+                connection,
                 target: conninfo.target_of(server),
                 tls,
             });
@@ -170,17 +174,15 @@ async fn encryption_of(
 async fn dial(
     config: &Config,
     tls: Option<MakeRustlsConnect>,
-) -> Result<Client, tokio_postgres::Error> {
+) -> Result<(Client, AbortHandle), tokio_postgres::Error> {
     match tls {
         Some(tls) => {
             let (client, connection) = config.connect(tls).await?;
-            tokio::spawn(connection);
-            Ok(client)
+            Ok((client, tokio::spawn(connection).abort_handle()))
         }
         None => {
             let (client, connection) = config.connect(NoTls).await?;
-            tokio::spawn(connection);
-            Ok(client)
+            Ok((client, tokio::spawn(connection).abort_handle()))
         }
     }
 }

@@ -146,6 +146,17 @@ impl PgError {
             .is_some_and(|s| transient.iter().any(|t| t.code() == s))
     }
 
+    /// Whether the server was to write a text longer than the gigabyte that it makes room for.
+    pub fn is_too_long(&self) -> bool {
+        match self {
+            Self::Server(e) if e.sqlstate == "XX000" => {
+                e.message.starts_with("invalid memory alloc request size")
+            }
+            Self::Server(e) => e.sqlstate == "54000",
+            _ => false,
+        }
+    }
+
     /// Whether the server is in no state to do it for anybody: out of disk or memory, read-only since a failover,
     /// without the right. What was being done is not at fault.
     pub fn is_general(&self) -> bool {

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 
 use super::connect::Failure;
-use super::conninfo::{Password, Server};
+use super::conninfo::{Origin, Password, Server};
 use super::error::root_cause;
 use super::{Conninfo, PgError, tls};
 
@@ -176,13 +176,31 @@ const POOLER_PARAMETER: &str = "a pooler is in between; connect to PostgreSQL di
 
 fn password_hint(conninfo: &Conninfo, server: &Server) -> String {
     let (role, host) = (&conninfo.role, server.address.shown());
-    let places =
-        "the connection string, PGPASSWORD, a service file or ~/.pgpass (permissions 0600)";
+    let places = [
+        "the connection string",
+        "PGPASSWORD",
+        "a service file",
+        "~/.pgpass (permissions 0600)",
+    ];
     match &server.password {
-        Some(Password { origin, .. }) => format!(
-            "the password sent for role {role} on {host} came from {origin}; it may also come from {places}"
+        Some(Password { origin, .. }) => {
+            let used = match origin {
+                Origin::Text => 0,
+                Origin::Variable(_) => 1,
+                Origin::Service(_) => 2,
+                Origin::Passfile(..) => 3,
+            };
+            let others = places.iter().enumerate().filter(|(n, _)| *n != used);
+            let others: Vec<&str> = others.map(|(_, place)| *place).collect();
+            format!(
+                "the password sent for role {role} on {host} came from {origin}; it may also come from {}",
+                others.join(", ")
+            )
+        }
+        None => format!(
+            "no password was found for role {role} on {host}; put it into {}",
+            places.join(", or ")
         ),
-        None => format!("no password was found for role {role} on {host}; put it into {places}"),
     }
 }
 

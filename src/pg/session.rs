@@ -1,8 +1,10 @@
 //! One session with a server: settings pinned, reading or writing, every failure named with what was being done.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::AbortHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, CopyInSink, CopyOutStream, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -22,6 +24,8 @@ pub enum Access {
 /// One session.
 pub struct Session {
     client: Client,
+    connection: AbortHandle,
+    given_up: AtomicBool,
     target: Target,
     tls: Option<MakeRustlsConnect>,
     shown: String,
@@ -43,6 +47,8 @@ impl Session {
             .map_err(|e| PgError::from_client(&shown, "pinning the session's settings", &e))?;
         Ok(Self {
             client: connected.client,
+            connection: connected.connection,
+            given_up: AtomicBool::new(false),
             target: connected.target,
             tls: connected.tls,
             shown,
@@ -73,17 +79,14 @@ impl Session {
         self.batch("setting the session's timeouts", &sql).await
     }
 
-    /// Lets names in the statements that follow mean what they mean to this role in this database, as in psql: for SQL
-    /// that people wrote. Until [`Self::search_nowhere`].
-    pub async fn search_as_configured(&self) -> Result<(), PgError> {
-        let sql = "reset search_path";
-        self.batch("taking the role's own search_path", sql).await
-    }
-
-    /// Takes that back: only qualified names mean something.
-    pub async fn search_nowhere(&self) -> Result<(), PgError> {
-        let sql = format!("set search_path = {}", settings::SEARCH_PATH);
-        self.batch("pinning the search_path", &sql).await
+    /// Looks for names as the role does in this database by itself, for SQL that people wrote; `false` goes back to our own
+    /// search path.
+    pub async fn search_as_role(&self, as_role: bool) -> Result<(), PgError> {
+        let sql = match as_role {
+            true => "reset search_path".to_owned(),
+            false => format!("set search_path = {}", settings::SEARCH_PATH),
+        };
+        self.batch("setting the search path", &sql).await
     }
 
     /// What ends the running statement from another task.
@@ -178,10 +181,14 @@ impl Session {
     }
 
     /// Starts a `COPY … FROM STDIN`; see [`super::copy`] for what feeds it.
+    ///
+    /// A refusal ends the session: the client library then asks for one answer more than it reads (a CopyFail with a
+    /// Sync of its own), and would take every later answer for that of the statement before.
     pub async fn copy_in(&self, doing: &str, sql: &str) -> Result<CopyInSink<Bytes>, PgError> {
         self.client
             .copy_in(sql)
             .await
+            .inspect_err(|_| self.give_up())
             .map_err(|e| self.wrap(doing, &e))
     }
 
@@ -190,9 +197,20 @@ impl Session {
         self.wrap(doing, error)
     }
 
+    /// Ends the connection from our side; the server takes back what was not committed.
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
+        self.connection.abort();
+    }
+
+    /// Whether we ended the connection, after an answer of the server that says why (see [`Session::copy_in`]).
+    pub fn was_given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst)
+    }
+
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.was_given_up() || self.client.is_closed()
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Access;
 
-/// Where names are looked for that are not qualified.
+/// Where our own statements look for names.
 pub(super) const SEARCH_PATH: &str = "pg_catalog, pg_temp";
 
 /// Name and value, as `SET` takes them.

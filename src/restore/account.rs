@@ -68,7 +68,7 @@ impl Worker<'_> {
         let (mut units, mut size) = (Vec::new(), 0);
         while let Some(unit) = rows.next_unit()? {
             let number = unit.0.unit;
-            let marks = excluded.marks(&unit);
+            let marks = excluded.marks(targets, &unit);
             if earlier.contains(&number) && !self.prepared.history.done.contains(&number) {
                 size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
                 units.push((unit, marks));

@@ -4,7 +4,7 @@ use crate::catalog::Schema;
 use crate::ident::quote_ident;
 use crate::pg::Session;
 
-use super::{RestoreError, Targets};
+use super::{RestoreError, Retyped, Targets};
 
 /// Refuses a server that takes no writes, or that somebody has told to take none. Reads only.
 pub(super) async fn server(session: &Session, live: &Schema) -> Result<(), RestoreError> {
@@ -48,19 +48,6 @@ pub(super) async fn tables(session: &Session, targets: &Targets) -> Result<(), R
                 table.name.sql()
             ));
         }
-        let firing: Vec<String> = table
-            .triggers
-            .iter()
-            .filter(|t| t.on_insert)
-            .map(|t| format!("{} calling {}", t.name, t.function))
-            .collect();
-        if !firing.is_empty() {
-            return refuse(format!(
-                "triggers would fire on every row ({}), and this version does not restore under triggers; \
-                 disable them for the restore if the application can bear it",
-                firing.join(", ")
-            ));
-        }
         let together = targets
             .groups
             .iter()
@@ -75,6 +62,36 @@ pub(super) async fn tables(session: &Session, targets: &Targets) -> Result<(), R
     parents(session, targets).await?;
     staging(session, targets).await?;
     row_security(session, targets).await
+}
+
+/// Refuses, naming every table at once, what a plan shows and no run may pass over.
+pub(super) fn obstacles(targets: &Targets) -> Result<(), RestoreError> {
+    let mut found = Vec::new();
+    for target in &targets.tables {
+        let firing = target.triggers();
+        if !firing.is_empty() {
+            let reason = format!(
+                "triggers would fire on every row ({}), and this version does not restore under triggers; \
+                 disable them for the restore if the application can bear it",
+                firing.join(", ")
+            );
+            found.push((target.name.clone(), reason));
+        }
+        let retyped = target.retyped.iter().filter(|r| !r.restorable);
+        let retyped: Vec<String> = retyped.map(Retyped::describe).collect();
+        if !retyped.is_empty() {
+            let reason = format!(
+                "{}, and not every value has one form in both; give live its old type back for the restore, or put these \
+                 rows back by hand (RESTORE.txt in the bundle)",
+                retyped.join(", ")
+            );
+            found.push((target.name.clone(), reason));
+        }
+    }
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(RestoreError::Obstacles(found)),
+    }
 }
 
 /// Parents are locked against deletion before a row points at them.

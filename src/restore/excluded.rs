@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
-use super::target::pick;
 use super::{RestoreError, Targets};
 use crate::bundle::{Bundle, ManifestTable, UnitRows};
 use crate::evidence::Exclusion;
 use crate::evidence::listing::{Origin, key_texts, read_file};
 use crate::ident::{Key, TableName};
+use crate::pg::copy::{raw_fields, unescape};
 use crate::pg::{PgError, Session};
 
 /// Keys of a file that one question holds.
@@ -36,7 +36,6 @@ struct Reference {
 pub struct Excluded {
     /// Keys named, by table of the manifest.
     named: HashMap<usize, HashSet<Key>>,
-    key_fields: Vec<Vec<usize>>,
     references: Vec<Reference>,
     /// By relation of the manifest: what refers to an excluded row holds these values.
     gone: HashMap<usize, HashSet<Key>>,
@@ -58,11 +57,6 @@ impl Excluded {
         let manifest = &bundle.manifest;
         let mut excluded = Self {
             named: HashMap::new(),
-            key_fields: manifest
-                .tables
-                .iter()
-                .map(|t| fields(t, &t.key).unwrap_or_default())
-                .collect(),
             references: references(bundle),
             gone: HashMap::new(),
             not_asked: Vec::new(),
@@ -93,7 +87,7 @@ impl Excluded {
 
     /// Marks the rows of a unit. Units must be asked about in the order of the bundle, each once: what hangs from an
     /// excluded row is never in an earlier unit.
-    pub fn marks(&mut self, unit: &UnitRows) -> Marks {
+    pub fn marks(&mut self, targets: &Targets, unit: &UnitRows) -> Marks {
         let mut marks: Marks = unit
             .1
             .iter()
@@ -103,15 +97,15 @@ impl Excluded {
             return marks;
         }
         // Until nothing new follows: within a unit, children can stand before their parents.
-        while self.mark_once(unit, &mut marks) {}
+        while self.mark_once(targets, unit, &mut marks) {}
         marks
     }
 
-    fn mark_once(&mut self, unit: &UnitRows, marks: &mut Marks) -> bool {
+    fn mark_once(&mut self, targets: &Targets, unit: &UnitRows, marks: &mut Marks) -> bool {
         let mut more = false;
         for ((table, lines), marks) in unit.1.iter().zip(marks) {
             for (line, marked) in lines.iter().zip(marks) {
-                if !*marked && self.excludes(*table, line) {
+                if !*marked && self.excludes(targets, *table, line) {
                     *marked = true;
                     more = true;
                     self.note(*table, line);
@@ -121,11 +115,9 @@ impl Excluded {
         more
     }
 
-    fn excludes(&self, table: usize, line: &Bytes) -> bool {
+    fn excludes(&self, targets: &Targets, table: usize, line: &Bytes) -> bool {
         let named = self.named.get(&table);
-        if named.is_some_and(|keys| {
-            values(line, &self.key_fields[table]).is_some_and(|k| keys.contains(&k))
-        }) {
+        if named.is_some_and(|keys| keys.contains(&targets.tables[table].key_of(line))) {
             return true;
         }
         let of_table = self.references.iter().filter(|r| r.child == table);
@@ -275,4 +267,11 @@ fn values(line: &Bytes, fields: &[usize]) -> Option<Key> {
         .into_iter()
         .collect::<Option<Vec<_>>>()
         .map(Key)
+}
+
+/// Fields of a line, as the bundle has them.
+fn pick(line: &[u8], fields: &[usize]) -> Vec<Option<String>> {
+    let all: Vec<&[u8]> = raw_fields(line).collect();
+    let value = |field: &usize| all.get(*field).and_then(|f| unescape(f));
+    fields.iter().map(value).collect()
 }

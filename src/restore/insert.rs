@@ -12,7 +12,7 @@ use crate::pg::{PgError, Session};
 
 use super::look::{Looked, Presence, look};
 use super::read_back::{XID8, units_of_absent};
-use super::{Batch, BatchRow, Conflict, Targets};
+use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
 
 /// How an attempt at a batch ended.
 pub(super) enum Attempt {
@@ -49,8 +49,9 @@ impl Inserter<'_> {
             // Writing to a String cannot fail.
             let _ = write!(
                 sql,
-                "create temporary table if not exists {} as select 0::int8 as reinstate_n, {} from {} with no data;",
+                "create temporary table if not exists {} as select 0::int8 as {}, {} from {} with no data;",
                 stage_name(i),
+                number_name(table),
                 table.column_list(),
                 table.live.from_sql()
             );
@@ -164,7 +165,7 @@ impl Inserter<'_> {
                 copy_in(
                     self.session,
                     &doing,
-                    &format!("copy {name} (reinstate_n, {columns}) from stdin"),
+                    &format!("copy {name} ({}, {columns}) from stdin", number_name(table)),
                     lines,
                 )
                 .await?;
@@ -205,9 +206,10 @@ impl Inserter<'_> {
             };
             parts.push(format!(
                 "i{i} as (insert into {} ({columns}) overriding system value
-                     select {columns} from {} order by reinstate_n {returning})",
+                     select {columns} from {} order by {} {returning})",
                 table.name.sql(),
-                stage_name(i)
+                stage_name(i),
+                number_name(table)
             ));
             if places {
                 let units = units_of_absent(batch, i, &looked.presence[i]);
@@ -238,6 +240,15 @@ fn stage_name(table: usize) -> String {
         "pg_temp.{}",
         quote_ident(&format!("reinstate_stage_{table}"))
     )
+}
+
+/// The staging column that numbers the rows: a name that the table itself does not have.
+fn number_name(table: &TargetTable) -> String {
+    let mut name = "reinstate_n".to_owned();
+    while table.columns.contains(&name) {
+        name.push('_');
+    }
+    quote_ident(&name)
 }
 
 /// The rows that live lacks, as COPY data; numbered where they are staged, so that they go in, and come back by

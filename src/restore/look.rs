@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 
 use crate::bundle::Need;
-use crate::ident::{Key, TableName, UnitId, column_list, qualified_list};
+use crate::ident::{Key, TableName, UnitId, qualified_list};
 use crate::pg::copy::{CopyLines, raw_fields, unescape};
 use crate::pg::{PgError, Session};
 
@@ -97,8 +97,7 @@ async fn by_key(
     rows: &[BatchRow],
 ) -> Result<Vec<Presence>, PgError> {
     let sql = format!(
-        "copy (select reinstate_n, {} from (select k.n as reinstate_n, {} from {} join {} t on {}) r) to stdout",
-        column_list(&table.columns),
+        "copy (select k.n, {} from {} join {} t on {}) to stdout",
         qualified_list("t", &table.columns),
         table.locator.list(rows.iter().map(|r| &r.key)),
         table.live.from_sql(),
@@ -137,10 +136,11 @@ async fn taken(
     rows: &[BatchRow],
     conflicts: &mut Vec<Conflict>,
 ) -> Result<(), PgError> {
-    for (name, columns, fields) in &table.uniques {
+    for unique in &table.uniques {
+        let (name, columns) = (&unique.name, &unique.columns);
         let listed: Vec<(&BatchRow, Key)> = rows
             .iter()
-            .filter_map(|r| Some((r, table.values_of(&r.stored, fields)?)))
+            .filter_map(|r| Some((r, table.values_of(&r.stored, unique)?)))
             .collect();
         if listed.is_empty() {
             continue;

@@ -16,12 +16,14 @@ mod account;
 mod batch;
 mod checks;
 pub mod excluded;
+mod fields;
 mod insert;
 mod look;
 mod plan;
 mod prepare;
 mod read_back;
 mod retry;
+mod retype;
 mod run;
 mod tally;
 mod target;
@@ -30,10 +32,11 @@ mod work;
 
 pub use batch::{Batch, BatchRow};
 pub use look::{Conflict, Looked, Presence, look};
-pub use plan::{Plan, TablePlan, plan};
+pub use plan::{LargeUnit, Plan, TablePlan, plan};
+pub use retype::Retyped;
 pub use run::{Execution, Interrupt, execute};
 pub use tally::{States, Tally};
-pub use target::{TargetTable, Targets};
+pub use target::{TargetTable, TargetUnique, Targets};
 
 use std::time::Duration;
 
@@ -112,6 +115,9 @@ pub enum RestoreError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// Tables that cannot take the rows as they are; a plan shows them beside all else.
+    #[error("{}", .0.iter().map(|(table, reason)| format!("{table} cannot take the bundle's rows: {reason}")).collect::<Vec<_>>().join("; "))]
+    Obstacles(Vec<(TableName, String)>),
     /// The plan that was agreed upon is not what would happen now.
     #[error(
         "plan {asked} is out of date: a fresh plan is {fresh}, for live or the settings changed; look at it, then give its id"

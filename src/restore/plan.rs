@@ -12,12 +12,14 @@ use crate::pg::Session;
 use super::excluded::{self, Excluded, Marks};
 use super::look::{Presence, look};
 use super::prepare::prepare;
-use super::{Batch, Conflict, RestoreError, Settings, Tally, Targets};
+use super::{Batch, Conflict, RestoreError, Retyped, Settings, Tally, Targets};
 
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
 /// Rows that fit in a batch, for the estimate; the real number adapts.
 const ROWS_A_BATCH: u64 = 1_000;
+/// What a row takes, for the estimate: a batch of the usual 50 ms holds that many.
+const MICROSECONDS_A_ROW: u64 = 50;
 
 /// One table of a plan.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -28,9 +30,35 @@ pub struct TablePlan {
     pub missing_parents: u64,
     /// Columns of the bundle that live lacks.
     pub dropped_columns: Vec<String>,
+    /// Columns that have another type in live.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retyped_columns: Vec<Retyped>,
+    /// Triggers that would fire on its rows, each with its function: nothing is restored under them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<String>,
     /// Its rows are a bag: what came back by other means is not seen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub without_key: bool,
+}
+
+impl TablePlan {
+    /// Whether a run is refused because of it.
+    pub fn refuses(&self) -> bool {
+        !self.triggers.is_empty() || self.retyped_columns.iter().any(|r| !r.restorable)
+    }
+}
+
+/// A unit that is more than a batch: one transaction all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LargeUnit {
+    /// Its number.
+    pub unit: UnitId,
+    /// Its root.
+    pub root: String,
+    /// Rows to insert.
+    pub rows: u64,
+    /// How long it takes, about.
+    pub milliseconds: u64,
 }
 
 /// What a restore would do.
@@ -47,6 +75,8 @@ pub struct Plan {
     pub left_out: Vec<(UnitId, String, String, Option<String>)>,
     /// Batches, about.
     pub batches: u64,
+    /// Units that are a batch for themselves, largest first.
+    pub large_units: Vec<LargeUnit>,
     /// The run that would be resumed.
     pub resumes: Option<String>,
     /// Rows that must not come back, of units that an earlier run restored.
@@ -71,11 +101,14 @@ pub async fn plan(
         left_out: Vec::new(),
         out: HashSet::new(),
         excluded_but_back: 0,
+        batches: Batches::default(),
     };
     for target in &prepared.targets.tables {
         planner.tally.of(&target.name);
         let entry = planner.tables.entry(target.name.clone()).or_default();
         entry.dropped_columns = target.dropped.clone();
+        entry.retyped_columns = target.retyped.clone();
+        entry.triggers = target.triggers();
         entry.without_key = !target.keyed();
     }
     let restored =
@@ -83,7 +116,7 @@ pub async fn plan(
     let mut rows = bundle.read()?;
     let (mut pending, mut size) = (Vec::new(), 0);
     while let Some(unit) = rows.next_unit()? {
-        let marks = excluded.marks(&unit);
+        let marks = excluded.marks(&prepared.targets, &unit);
         planner.excluded(&unit, &marks, restored(unit.0.unit));
         // What has come back already is looked at as it is.
         let unit = match restored(unit.0.unit) {
@@ -113,14 +146,16 @@ pub async fn plan(
         tables,
         left_out,
         excluded_but_back,
+        batches,
         ..
     } = planner;
-    let to_insert = tally.total().inserted;
+    let (batches, large_units) = batches.counted();
     Ok(Plan {
         id,
         tables,
         left_out,
-        batches: to_insert.div_ceil(ROWS_A_BATCH),
+        batches,
+        large_units,
         resumes: prepared
             .last
             .filter(|r| r.state.unfinished())
@@ -138,6 +173,39 @@ struct Planner<'a> {
     left_out: Vec<(UnitId, String, String, Option<String>)>,
     out: HashSet<UnitId>,
     excluded_but_back: u64,
+    batches: Batches,
+}
+
+/// Counts the batches as a run fills them: whole units, until a batch has its rows.
+#[derive(Default)]
+struct Batches {
+    full: u64,
+    filling: u64,
+    large: Vec<LargeUnit>,
+}
+
+impl Batches {
+    fn add(&mut self, rows: u64, unit: UnitId, root: impl FnOnce() -> String) {
+        self.filling += rows;
+        if self.filling >= ROWS_A_BATCH {
+            self.full += 1;
+            self.filling = 0;
+        }
+        if rows > ROWS_A_BATCH {
+            self.large.push(LargeUnit {
+                unit,
+                root: root(),
+                rows,
+                milliseconds: rows * MICROSECONDS_A_ROW / 1_000,
+            });
+        }
+    }
+
+    fn counted(mut self) -> (u64, Vec<LargeUnit>) {
+        self.large
+            .sort_by(|a, b| b.rows.cmp(&a.rows).then(a.unit.cmp(&b.unit)));
+        (self.full + u64::from(self.filling > 0), self.large)
+    }
 }
 
 impl Planner<'_> {
@@ -195,6 +263,7 @@ impl Planner<'_> {
                 self.left_out.push((unit.unit, root, reason, sqlstate));
             }
         }
+        let mut to_insert = vec![0; batch.units.len()];
         for (table, (rows, presence)) in self
             .targets
             .tables
@@ -209,10 +278,22 @@ impl Planner<'_> {
                     // What an earlier run brought back is left as it is now.
                     Presence::Absent if restored(unit) && table.keyed() => states.gone_since += 1,
                     Presence::Absent if restored(unit) => states.already_present += 1,
-                    Presence::Absent => states.inserted += 1,
+                    Presence::Absent => {
+                        states.inserted += 1;
+                        to_insert[row.unit] += 1;
+                    }
                     Presence::Same | Presence::Other => states.already_present += 1,
                 }
             }
+        }
+        for (unit, rows) in batch.units.iter().zip(to_insert) {
+            let root = || {
+                format!(
+                    "{} {}",
+                    self.targets.tables[unit.root.table].name, unit.root.key
+                )
+            };
+            self.batches.add(rows, unit.unit, root);
         }
         Ok(())
     }

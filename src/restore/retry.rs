@@ -46,13 +46,16 @@ impl Worker<'_> {
                     self.committed(number, batch, started.elapsed());
                     return Ok(Outcome::Done);
                 }
-                Err(error) if self.session.is_closed() || matches!(error, PgError::Lost { .. }) => {
-                    self.reconnect(error).await?;
-                }
-                Err(error) if error.sqlstate() == Some("57014") => return Ok(Outcome::TooSlow),
+                Err(error) if self.lost(&error) => self.reconnect(error).await?,
                 // No unit is at fault: the run stops, and goes on when it is called again.
                 Err(error) if error.is_general() => return Err(error.into()),
-                Err(error) => return Ok(Outcome::Refused(error)),
+                Err(error) => {
+                    self.renew().await?;
+                    return Ok(match error.sqlstate() {
+                        Some("57014") => Outcome::TooSlow,
+                        _ => Outcome::Refused(error),
+                    });
+                }
             }
         }
     }
@@ -74,11 +77,30 @@ impl Worker<'_> {
         self.batch_rows = usize::midpoint(self.batch_rows, ideal).clamp(BATCH_ROWS.0, BATCH_ROWS.1);
     }
 
+    /// Whether the connection ended without an answer: what was asked is not known to have happened.
+    fn lost(&self, error: &PgError) -> bool {
+        let closed = self.session.is_closed() && !self.session.was_given_up();
+        closed || matches!(error, PgError::Lost { .. })
+    }
+
+    /// Opens a new connection where we ended the old one after a refusal; nothing was lost by that.
+    async fn renew(&mut self) -> Result<(), RestoreError> {
+        if !self.session.was_given_up() {
+            return Ok(());
+        }
+        match self.connect().await {
+            Ok(session) => self.session = session,
+            Err(RestoreError::Pg(error)) => self.reconnect(error).await?,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Opens a new connection after the old one was lost; any other error is returned as it is.
     pub(super) async fn reconnect(&mut self, error: PgError) -> Result<(), RestoreError> {
-        let lost = self.session.is_closed() || matches!(error, PgError::Lost { .. });
+        let ended = self.session.is_closed() || matches!(error, PgError::Lost { .. });
         self.reconnects += 1;
-        if !lost || self.reconnects > CONNECTIONS {
+        if !ended || self.reconnects > CONNECTIONS {
             return Err(error.into());
         }
         (self.sink)(Event::BatchRetried {

@@ -15,7 +15,7 @@ use super::excluded::{self, Excluded};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
 use super::waiting::Waiting;
-use super::{Batch, RestoreError, Settings, Tally};
+use super::{Batch, RestoreError, Settings, Tally, checks};
 
 /// Rows of the first batch; the number then follows the time that batches take.
 const FIRST_BATCH: usize = 500;
@@ -63,6 +63,7 @@ pub async fn execute(
     let session = Session::open(conninfo, Access::Writing, "restore").await?;
     // Everything that can be refused is refused before the journal is created.
     let mut prepared = prepare(&session, bundle).await?;
+    checks::obstacles(&prepared.targets)?;
     let unfinished = prepared.last.as_ref().is_some_and(|r| r.state.unfinished());
     journal::ensure(&session).await?;
     RunLock::take(&session, unfinished).await?;
@@ -227,7 +228,7 @@ impl Worker<'_> {
         while size < self.batch_rows && (units.len() as u64) < room {
             let Some(unit) = rows.next_unit()? else { break };
             self.last_read = unit.0.unit;
-            let marks = self.excluded.marks(&unit);
+            let marks = self.excluded.marks(&self.prepared.targets, &unit);
             let history = &self.prepared.history;
             let restored =
                 history.done.contains(&unit.0.unit) || history.earlier.contains(&unit.0.unit);

@@ -8,6 +8,8 @@ use crate::ident::{Key, TableName, column_list};
 use crate::pg::copy::{raw_fields, unescape};
 
 use super::RestoreError;
+use super::fields::Fields;
+use super::retype::{Retyped, Rewrite};
 
 /// One table of the bundle, in live.
 pub struct TargetTable {
@@ -17,17 +19,19 @@ pub struct TargetTable {
     pub live: Table,
     /// Columns that are written and compared: stored in the bundle, present and not generated in live.
     pub columns: Vec<String>,
-    /// Their fields in the bundle's lines; `None` when lines can be taken as they are.
-    fields: Option<Vec<usize>>,
+    /// Their fields in the bundle's lines, and how each is written here; `None` when lines can be taken as they are.
+    fields: Option<Vec<(usize, Rewrite)>>,
     /// Columns of the bundle that live lacks: kept in the bundle, not written.
     pub dropped: Vec<String>,
+    /// Columns that have another type in live.
+    pub retyped: Vec<Retyped>,
     /// Key columns; empty for a bag of rows.
     pub key: Vec<String>,
-    key_fields: Vec<usize>,
+    key_fields: Vec<(usize, Rewrite)>,
     /// Looks rows up by key.
     pub locator: Locator,
-    /// Other unique constraints that can be looked up: name, columns, their fields.
-    pub uniques: Vec<(String, Vec<String>, Vec<usize>)>,
+    /// Other unique constraints that can be looked up.
+    pub uniques: Vec<TargetUnique>,
     /// Rows in the bundle.
     pub rows: u64,
 }
@@ -40,11 +44,11 @@ impl TargetTable {
         };
         let all: Vec<&[u8]> = raw_fields(line).collect();
         let mut out = BytesMut::with_capacity(line.len());
-        for (i, field) in fields.iter().enumerate() {
+        for (i, (field, rewrite)) in fields.iter().enumerate() {
             if i > 0 {
                 out.put_u8(b'\t');
             }
-            out.put_slice(all.get(*field).copied().unwrap_or(b"\\N"));
+            out.put_slice(&rewrite.apply(all.get(*field).copied().unwrap_or(b"\\N")));
         }
         out.freeze()
     }
@@ -59,16 +63,41 @@ impl TargetTable {
     }
 
     /// Its values under another unique constraint; `None` where one is NULL, and so in nobody's way.
-    pub fn values_of(&self, line: &[u8], fields: &[usize]) -> Option<Key> {
-        pick(line, fields)
+    pub fn values_of(&self, line: &[u8], unique: &TargetUnique) -> Option<Key> {
+        pick(line, &unique.fields)
             .into_iter()
             .collect::<Option<Vec<String>>>()
             .map(Key)
     }
 
+    /// Triggers that would fire, each with its function.
+    pub fn triggers(&self) -> Vec<String> {
+        let triggers = self.live.triggers.iter().filter(|t| t.on_insert);
+        triggers
+            .map(|t| format!("{} calling {}", t.name, t.function))
+            .collect()
+    }
+
     /// The columns written, as SQL.
     pub fn column_list(&self) -> String {
         column_list(&self.columns)
+    }
+
+    /// Takes columns whose values cannot be compared, having another type, out of the comparison; returns their names.
+    pub fn leave_out_incomparable(&mut self) -> Vec<String> {
+        let Some(fields) = &mut self.fields else {
+            return Vec::new();
+        };
+        let bad = |name: &String| {
+            let retyped = self.retyped.iter().find(|r| r.column == *name);
+            retyped.is_some_and(|r| !r.restorable)
+        };
+        let (out, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.columns)
+            .into_iter()
+            .zip(std::mem::take(fields))
+            .partition(|(name, _)| bad(name));
+        (self.columns, *fields) = kept.into_iter().unzip();
+        out.into_iter().map(|(name, _)| name).collect()
     }
 
     /// Whether rows are told apart by a key.
@@ -77,12 +106,24 @@ impl TargetTable {
     }
 }
 
-pub(super) fn pick(line: &[u8], fields: &[usize]) -> Vec<Option<String>> {
+fn pick(line: &[u8], fields: &[(usize, Rewrite)]) -> Vec<Option<String>> {
     let all: Vec<&[u8]> = raw_fields(line).collect();
     fields
         .iter()
-        .map(|f| all.get(*f).and_then(|field| unescape(field)))
+        .map(|(f, rewrite)| {
+            all.get(*f)
+                .and_then(|field| unescape(&rewrite.apply(field)))
+        })
         .collect()
+}
+
+/// A unique constraint besides the key.
+pub struct TargetUnique {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    fields: Vec<(usize, Rewrite)>,
 }
 
 /// A relation whose parents live has.
@@ -174,18 +215,11 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
     if found.kind == TableKind::Foreign {
         return refuse("in live it is a foreign table, whose rows live in another database".into());
     }
-    let stored: Vec<&str> = table.stored_columns().map(|c| c.name.as_str()).collect();
-    let place = |column: &str| stored.iter().position(|s| *s == column);
-    let writable = |column: &str| found.column(column).is_some_and(|c| !c.generated);
-    let columns: Vec<String> = stored
-        .iter()
-        .filter(|c| writable(c))
-        .map(|c| (*c).to_owned())
-        .collect();
+    let fields = Fields::of(table, found);
     let lacking: Vec<&str> = found
         .columns
         .iter()
-        .filter(|c| c.not_null && !c.has_default && !c.generated && place(&c.name).is_none())
+        .filter(|c| c.not_null && !c.has_default && !c.generated && fields.place(&c.name).is_none())
         .map(|c| c.name.as_str())
         .collect();
     if !lacking.is_empty() {
@@ -194,31 +228,45 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
             lacking.join(", ")
         ));
     }
-    if let Some(missing) = table.key.iter().find(|k| !writable(k)) {
+    if let Some(missing) = table.key.iter().find(|k| found.column(k).is_none()) {
         return refuse(format!("live lacks its key column {missing}"));
     }
-    let identical = columns.len() == stored.len();
-    let fields: Vec<usize> = columns.iter().filter_map(|c| place(c)).collect();
+    let Some(key_fields) = fields.all(&table.key) else {
+        let retyped = fields
+            .retyped
+            .iter()
+            .find(|r| table.key.contains(&r.column));
+        return refuse(retyped.map_or_else(
+            || "the bundle lacks a column of its key".to_owned(),
+            |r| {
+                format!(
+                    "its key column {}, and not every value has one form in both",
+                    r.describe()
+                )
+            },
+        ));
+    };
     let uniques = found
         .uniques
         .iter()
         .filter(|u| !u.special && !u.columns.is_empty() && u.columns != table.key)
         .filter_map(|u| {
-            let fields: Option<Vec<usize>> = u.columns.iter().map(|c| place(c)).collect();
-            Some((u.name.clone(), u.columns.clone(), fields?))
+            Some(TargetUnique {
+                name: u.name.clone(),
+                columns: u.columns.clone(),
+                fields: fields.all(&u.columns)?,
+            })
         })
         .collect();
+    let columns = fields.writable(found);
     Ok(TargetTable {
         live: found.clone(),
         locator: Locator::by_names(found, &table.key),
-        key_fields: table.key.iter().filter_map(|k| place(k)).collect(),
+        key_fields,
         key: table.key.clone(),
-        fields: (!identical).then_some(fields),
-        dropped: stored
-            .iter()
-            .filter(|c| found.column(c).is_none())
-            .map(|c| (*c).to_owned())
-            .collect(),
+        fields: fields.taken(&columns),
+        dropped: fields.dropped(found),
+        retyped: fields.retyped,
         columns,
         uniques,
         rows: table.rows,

@@ -1,5 +1,7 @@
 //! `extract`: what is chosen, what is refused, and that a live database that moves is read rightly.
 
+mod chosen;
+mod huge;
 mod moving;
 
 use crate::restore::{Incident, Ledger};

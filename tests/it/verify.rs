@@ -79,3 +79,34 @@ fn a_row_moved_to_another_key_is_gone() {
         .run("update u set id = id + 1000 where t_id = 2");
     Ledger::of(&incident.verify(&[]).ok()).expect(&[("identical", 10), ("gone_since", 2)]);
 }
+
+/// What live has under a row's key is not that row: it is missing, and yet not absent.
+#[test]
+fn other_content_is_not_called_absent() {
+    let incident = incident();
+    incident
+        .live
+        .run("insert into t values (2, 2, 2, 'another', '{}', '{}', 'x')");
+    let output = incident.verify(&[]).expect_code(1);
+    Ledger::of(&output).expect(&[("missing", 12)]);
+    let told = output.json();
+    assert_eq!(told["other_content"], serde_json::json!(["public.t 2"]));
+    assert_eq!(told["absent"].as_array().unwrap().len(), 11);
+    assert!(!told["absent"].to_string().contains("public.t 2"), "{told}");
+    let text = incident.for_people(&["verify"]).expect_code(1);
+    let said = text.stdout + &text.stderr;
+    for line in [
+        "in live with other content: public.t 2\n",
+        "absent: 1 row more\n",
+        "1 row of the bundle cannot come back while live has other content",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    incident.restore().expect_code(4);
+    let output = incident.verify(&[]).expect_code(1);
+    Ledger::of(&output).expect(&[("quarantined", 3), ("identical", 9)]);
+    assert_eq!(
+        output.json()["other_content"],
+        serde_json::json!(["public.t 2"])
+    );
+}

@@ -25,9 +25,16 @@ pub struct ManifestTable {
 }
 
 impl ManifestTable {
-    /// The columns that the file's lines hold, in order: all but the generated ones, which the server computes and COPY
-    /// neither writes nor takes.
+    /// The columns that the file's lines hold, in order: all but the generated ones, which the server computes, where they
+    /// are not part of the key.
     pub fn stored_columns(&self) -> impl Iterator<Item = &ManifestColumn> {
+        self.columns
+            .iter()
+            .filter(|c| !c.generated || self.key.contains(&c.name))
+    }
+
+    /// The stored columns that an INSERT gives values for.
+    pub fn inserted_columns(&self) -> impl Iterator<Item = &ManifestColumn> {
         self.columns.iter().filter(|c| !c.generated)
     }
 }
@@ -42,7 +49,8 @@ pub struct ManifestColumn {
     /// Whether NULL is refused.
     #[serde(default)]
     pub not_null: bool,
-    /// Whether it is computed from other columns (`GENERATED ALWAYS AS (…)`); the rows then have no field for it.
+    /// Whether it is computed from other columns (`GENERATED ALWAYS AS (…)`); the rows then have no field for it, unless it belongs to
+    /// the key.
     #[serde(default)]
     pub generated: bool,
     /// `always` or `by default` for an identity column.

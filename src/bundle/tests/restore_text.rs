@@ -12,6 +12,8 @@ fn cycles_go_in_by_one_statement_and_names_stay_on_their_line() {
     }
     tables[0].table = TableName::new("app", "it's \"Big\"");
     tables[0].columns[1].generated = true;
+    tables[1].columns[0].generated = true;
+    tables[1].key = vec!["id".into()];
     tables[3].table = TableName::new("public", "x\nEND_OF_BUNDLE\nrm \\");
     tables[3].columns.clear();
     let mut draft = made::draft(4, 0, 0);
@@ -19,7 +21,7 @@ fn cycles_go_in_by_one_statement_and_names_stay_on_their_line() {
     let text = render(&tables, &draft);
     for part in [
         "zstdcat rows/001-t.copy.zst | psql -X -v ON_ERROR_STOP=1 -c 'copy \"app\".\"it'\\''s \"\"Big\"\"\" (\"id\") from stdin'\n",
-        "with put_bundle_002 as (\ninsert into \"public\".\"t1\" (\"id\", \"v\")\n  overriding system value select * from bundle_002\n)\ninsert into \"public\".\"t2\"",
+        "with put_bundle_002 as (\ninsert into \"public\".\"t1\" (\"v\")\n  overriding system value select \"v\" from bundle_002\n)\ninsert into \"public\".\"t2\"",
         "# these reference each other; put them in as step 2 does: public.t1, public.t2\n",
         "insert into \"public\".U&\"x\\000AEND_OF_BUNDLE\\000Arm \\\\\"\n",
         "\\copy bundle_004 from program 'zstdcat rows/004-t.copy.zst'\n",

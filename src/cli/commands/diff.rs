@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::ident::TableName;
 
 use super::open_both;
-use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
+use super::select::{EXCLUDE, check_patterns, patterns, refuse_strangers, refuse_unreadable};
 
 /// A table whose rows are mostly missing is suspicious beyond this many rows.
 const MANY_ROWS: u64 = 1_000;
@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
         return Err(Failure::usage("no table is left to compare")
             .hint("--schema, --table and --exclude-table hold together: loosen one of them"));
     }
-    refuse_unreadable(&both, &pairs)?;
+    refuse_unreadable(&both, &pairs, EXCLUDE)?;
 
     let content = args.depth == DepthArg::Rows;
     let depth = if content { Depth::Rows } else { Depth::Keys };

@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::bundle::SourceSum;
-use crate::catalog::{compare, introspect};
+use crate::catalog::{compare, introspect, merge_relations};
 use crate::cli::args::{self, Format, UndeterminedArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
@@ -18,7 +18,10 @@ use crate::evidence::{EvidenceError, Interval, Selection};
 use crate::extract::{ExtractError, Extracted, Request, Undetermined, extract};
 use crate::ident::{Key, TableName};
 
-use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
+use super::select::{
+    EXCLUDE_UNRELATED, check_patterns, leave_out_unrelated, patterns, refuse_strangers,
+    refuse_unreadable,
+};
 use super::sources::{self, moment, snapshot_time};
 use super::undecided::UndeterminedList;
 use super::{build, open_both};
@@ -30,14 +33,13 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         introspect(&both.snapshot_session),
         introspect(&both.live_session)
     )?;
-    let excluded = crate::catalog::TablePatterns::parse(&[], &[], &args.tables.exclude_table)
-        .map_err(|e| Failure::usage(e.to_string()))?;
     let mut pairs = compare(&snapshot, &live);
     refuse_strangers(&both, &pairs)?;
     check_patterns(&args.tables, &pairs)?;
-    pairs.retain(|(t, _)| excluded.chooses(t));
-    refuse_unreadable(&both, &pairs)?;
     check_declared(context, &snapshot)?;
+    let relations = merge_relations(&snapshot, &live, &context.config.relations);
+    leave_out_unrelated(&args.tables.exclude_table, &relations, &mut pairs)?;
+    refuse_unreadable(&both, &pairs, EXCLUDE_UNRELATED)?;
     let dating = !request.selection.is_everything();
     let mut evidence =
         sources::open(context, &args.evidence, &both, &snapshot, &pairs, dating).await?;

@@ -1,6 +1,8 @@
 //! Which tables a command looks at: patterns that match nothing, and tables that cannot be read, are refused by name.
 
-use crate::catalog::{Comparable, Drift, TablePatterns};
+use std::collections::BTreeSet;
+
+use crate::catalog::{Comparable, Drift, Relation, TablePatterns};
 use crate::cli::args;
 use crate::cli::error::Failure;
 use crate::ident::{TableName, quote_ident};
@@ -83,8 +85,40 @@ pub(super) fn refuse_strangers(both: &Both, pairs: &Pairs) -> Result<(), Failure
     Ok(())
 }
 
-/// A table that cannot be read could hide any number of losses.
-pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs) -> Result<(), Failure> {
+/// Where an exclusion leaves out a whole table, whatever it is connected with.
+pub(super) const EXCLUDE: &str = "or leave tables out with --exclude-table (docs/RIGHTS.md)";
+/// Where it only keeps a table's rows from being roots.
+pub(super) const EXCLUDE_UNRELATED: &str = "or leave out, with --exclude-table, tables that no reference connects with \
+                                            those restored (docs/RIGHTS.md)";
+
+/// Leaves out what is excluded, but for tables that references connect, over however many others, with one that is not:
+/// their rows can belong to a row that is restored.
+pub(super) fn leave_out_unrelated(
+    exclude: &[String],
+    relations: &[Relation],
+    pairs: &mut Vec<(TableName, Result<Box<Comparable>, Drift>)>,
+) -> Result<(), Failure> {
+    let patterns = TablePatterns::parse(&[], &[], exclude)
+        .map_err(|e| Failure::usage(format!("--exclude-table: {e}")))?;
+    let names = pairs.iter().map(|(name, _)| name);
+    let mut kept: BTreeSet<TableName> = names.filter(|n| patterns.chooses(n)).cloned().collect();
+    loop {
+        let before = kept.len();
+        for relation in relations {
+            if kept.contains(&relation.parent) || kept.contains(&relation.child) {
+                kept.extend([relation.parent.clone(), relation.child.clone()]);
+            }
+        }
+        if kept.len() == before {
+            break;
+        }
+    }
+    pairs.retain(|(name, _)| kept.contains(name));
+    Ok(())
+}
+
+/// A table that cannot be read could hide any number of losses. `or_else` is the way out beside the rights.
+pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs, or_else: &str) -> Result<(), Failure> {
     let unreadable = |side: usize| -> Vec<&TableName> {
         let of_side = |drift: &Drift| match drift {
             Drift::Unreadable { snapshot, live } => [*snapshot, *live][side],
@@ -117,10 +151,7 @@ pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs) -> Result<(), Failur
     if messages.is_empty() {
         return Ok(());
     }
-    Err(Failure::usage(messages.join("; ")).hint(format!(
-        "{}; or leave tables out with --exclude-table (docs/RIGHTS.md)",
-        grants.join("; ")
-    )))
+    Err(Failure::usage(messages.join("; ")).hint(format!("{}; {or_else}", grants.join("; "))))
 }
 
 fn listed(names: &[&TableName]) -> String {

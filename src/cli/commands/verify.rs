@@ -32,11 +32,6 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             bundle.manifest.totals.rows
         )));
     }
-    let not_compared: Vec<_> = verified
-        .not_compared
-        .iter()
-        .map(|(table, columns)| json!({"table": table, "columns": columns}))
-        .collect();
     let outcome = Outcome {
         command: "verify",
         run: None,
@@ -54,8 +49,9 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("tool", json!(build::tool())),
             ("absent", json!(verified.absent)),
             ("excluded_but_back", json!(verified.excluded_but_back)),
+            ("other_content", json!(verified.other_content)),
             ("left_deleted", json!(bundle.manifest.left_out)),
-            ("not_compared", json!(not_compared)),
+            ("not_compared", json!(verified.not_compared)),
             ("window", json!(bundle.manifest.window)),
             ("cannot_be_known", json!(unknowable(&bundle))),
             ("unknowable", json!(bundle.manifest.unknowable)),
@@ -76,6 +72,12 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             "{} missing. Next: {}",
             counted(total.missing, "row"),
             context.next_on("restore", &bundle.dir)
+        ));
+    }
+    if verified.displaced > 0 {
+        context.ui.status(&format!(
+            "{} of the bundle cannot come back while live has other content under their keys: decide which is right",
+            counted(verified.displaced, "row")
         ));
     }
     if total.quarantined > 0 {
@@ -101,11 +103,10 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
 
 fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crate::bundle::Bundle) {
     context.ui.data(&outcome.text());
-    for (table, columns) in &verified.not_compared {
-        context.ui.data(&format!(
-            "not compared: {table}: live no longer has {}",
-            columns.join(", ")
-        ));
+    for left in &verified.not_compared {
+        let columns = left.columns.join(", ");
+        let line = format!("not compared: {}: {columns}: {}", left.table, left.reason);
+        context.ui.data(&line);
     }
     let total = verified.total();
     context.ui.data(&format!(
@@ -113,17 +114,28 @@ fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crat
         grouped(total.identical),
         counted(bundle.manifest.totals.rows, "row")
     ));
-    for key in verified.absent.iter().take(LISTED) {
-        context.ui.data(&format!("absent: {key}"));
-    }
-    let absent = total.missing + total.quarantined;
-    if let Some(more) = absent.checked_sub(LISTED as u64).filter(|n| *n > 0) {
-        context
-            .ui
-            .data(&format!("absent: {} more", counted(more, "row")));
-    }
+    let lost = total.missing + total.quarantined;
+    list(
+        context,
+        "absent",
+        &verified.absent,
+        lost - verified.displaced,
+    );
+    let other = "in live with other content";
+    list(context, other, &verified.other_content, verified.displaced);
     for line in unknowable(bundle) {
         context.ui.data(&format!("cannot be known: {line}"));
+    }
+}
+
+/// Names some of the rows of one kind, and counts the others.
+fn list(context: &Context, what: &str, keys: &[String], all: u64) {
+    for key in keys.iter().take(LISTED) {
+        context.ui.data(&format!("{what}: {key}"));
+    }
+    if let Some(more) = all.checked_sub(LISTED as u64).filter(|n| *n > 0) {
+        let more = counted(more, "row");
+        context.ui.data(&format!("{what}: {more} more"));
     }
 }
 

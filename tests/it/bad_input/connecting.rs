@@ -26,7 +26,7 @@ fn who_cannot_be_reached_is_named_with_the_way_out() {
             format!("host=127.0.0.1 port={port} dbname=postgres user=anna password=wrong-s3cr3t"),
             &[
                 "password authentication failed for user \"anna\"",
-                "came from the connection string",
+                "came from the connection string; it may also come from PGPASSWORD",
             ],
         ),
         (

@@ -183,6 +183,65 @@ fn key_share_nowait_gives_way_at_once() {
     end(holder).ok();
 }
 
+/// Who waits first looks for a deadlock first, and loses: with a plain `lock_timeout` that is the application. NOWAIT
+/// makes us lose instead.
+#[test]
+fn a_lock_timeout_lets_the_application_lose_a_deadlock() {
+    let ours = |lock: &str| {
+        format!(
+            "begin;\nset local lock_timeout = '2s';\nselect from p where id = 1 for key share;\nselect pg_sleep(0.3);\n\
+             do $$ begin
+                 while not exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())
+                 loop perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; end $$;\nselect pg_sleep(0.4);\n{lock};\nrollback"
+        )
+    };
+    for (lock, application_loses) in [
+        ("select from p where id = 2 for key share", true),
+        ("select from p where id = 2 for key share nowait", false),
+    ] {
+        let db = with("create table p (id int primary key); insert into p values (1), (2)");
+        let restore = session(&db, &ours(lock));
+        until_asleep(&db);
+        let application = session(
+            &db,
+            "begin;\nselect from p where id = 2 for update;\nselect from p where id = 1 for update;\ncommit",
+        );
+        let (restore, application) = (end(restore), end(application));
+        if application_loses {
+            let said = application.expect_code(1).stderr;
+            assert!(said.contains("deadlock detected"), "{said}");
+            restore.ok();
+        } else {
+            application.ok();
+            let said = restore.expect_code(1).stderr;
+            assert!(said.contains("could not obtain lock"), "{said}");
+        }
+    }
+}
+
+/// A client that does not read holds back vacuum like a long transaction, though it never asked for a snapshot.
+#[test]
+fn a_stalled_copy_keeps_dead_rows() {
+    let db = with(
+        "create table t (id int, v text) with (autovacuum_enabled = off);
+         create table wide as select repeat('x', 1000) as v from generate_series(1, 20000);
+         insert into t select n, 'v' from generate_series(1, 10000) n",
+    );
+    let mut stalled = session(&db, "copy wide to stdout");
+    until(&db, "wait_event = 'ClientWrite'");
+    db.run("delete from t");
+    db.run("vacuum t");
+    assert!(db.count("select pg_relation_size('t')") > 0);
+    stalled.kill().unwrap();
+    stalled.wait().unwrap();
+    let started = Instant::now();
+    while db.count("select pg_relation_size('t')") > 0 {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(50));
+        db.run("vacuum t");
+    }
+}
+
 #[test]
 fn a_journal_row_that_comes_first_makes_a_retry_wait() {
     let db = with("create table journal (batch int primary key); create table bag (v text)");

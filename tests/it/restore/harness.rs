@@ -73,6 +73,15 @@ impl Incident {
         command
     }
 
+    /// A command as people run it, with its output for them.
+    pub(crate) fn for_people(&self, args: &[&str]) -> Output {
+        let mut command = self.case.command(args);
+        command
+            .env("REINSTATE_LIVE", self.live.conninfo())
+            .env("REINSTATE_SNAPSHOT", self.snapshot.conninfo());
+        command.output().expect("reinstate starts").into()
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args)

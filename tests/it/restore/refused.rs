@@ -7,6 +7,24 @@ use super::library::{LOST, incident};
 use super::{Incident, Ledger, journal_of};
 use crate::support::dump;
 
+/// A plan is made and names the table with all of `words`; the deed is refused with them, and nothing changes.
+fn plan_tells(incident: &Incident, table: &str, words: &[&str]) {
+    let plan = incident.plan();
+    let told = plan.get("checks")[table].to_string();
+    let output = incident.restore().expect_code(3);
+    for word in words {
+        assert!(told.contains(word), "{word} in {told}");
+        assert!(output.stderr.contains(word), "{word} in {}", output.stderr);
+    }
+    let text = incident.for_people(&["restore"]).ok();
+    for word in words.iter().copied().chain([table, "--execute is refused"]) {
+        assert!(text.stdout.contains(word), "{word} in {}", text.stdout);
+    }
+    assert!(!text.stderr.contains("To carry it out"), "{}", text.stderr);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    assert_eq!(journal_of(&incident.live), "");
+}
+
 /// Neither plan nor deed is allowed, each says all of `words`, and nothing changes.
 fn refuses(incident: &Incident, words: &[&str]) {
     let before = dump(&incident.live);
@@ -31,15 +49,18 @@ const TRIGGER: &str = "create schema app;
 
 #[test]
 fn a_trigger_on_insert() {
-    for kind in [
-        "before insert on books for each row",
-        "after insert or update on chapters for each statement",
+    for (table, kind) in [
+        ("public.books", "before insert on books for each row"),
+        (
+            "public.chapters",
+            "after insert or update on chapters for each statement",
+        ),
     ] {
         let incident = incident();
         incident.live.run(&format!(
             "{TRIGGER} create trigger \"Welcome\" {kind} execute function app.greet()"
         ));
-        refuses(&incident, &["Welcome", "app.greet"]);
+        plan_tells(&incident, table, &["Welcome", "app.greet"]);
     }
 }
 
@@ -50,7 +71,58 @@ fn a_constraint_trigger() {
         "{TRIGGER} create constraint trigger checked after insert on books deferrable initially deferred
                    for each row execute function app.greet()"
     ));
-    refuses(&incident, &["checked", "app.greet"]);
+    plan_tells(&incident, "public.books", &["checked", "app.greet"]);
+}
+
+/// All tables at once: one after the other would take as many tries.
+#[test]
+fn every_table_with_triggers_is_named() {
+    let incident = incident();
+    incident.live.run(&format!(
+        "{TRIGGER} create trigger one before insert on books for each row execute function app.greet();
+                   create trigger two before insert on chapters for each row execute function app.greet()"
+    ));
+    plan_tells(&incident, "public.books", &["one calling app.greet"]);
+    let said = incident.restore().expect_code(3).stderr;
+    assert!(said.contains("public.chapters cannot take"), "{said}");
+    assert!(said.contains("two calling app.greet"), "{said}");
+}
+
+/// A value could come back as another: the time of a clock that stood in Paris, a number with digits that it never had.
+#[test]
+fn a_column_whose_values_would_be_others() {
+    for (column, to) in [
+        ("at", "timestamptz"),
+        ("price", "numeric(10,1)"),
+        ("ratio", "float8"),
+    ] {
+        let incident = Incident::new(
+            "create table events (id int primary key, at timestamp, price numeric(10,2), ratio real);
+             create table others (id int primary key);
+             insert into events select n, '2020-07-01 12:00', n + 0.5, n / 3.0 from generate_series(1, 5) n;
+             insert into others select n from generate_series(1, 5) n",
+            "delete from events where id <= 2; delete from others where id <= 2",
+        );
+        incident.extract(&[]);
+        incident.live.run(&format!(
+            "alter table others add column note text; set timezone = 'Europe/Paris'; alter table events alter {column} type {to}"
+        ));
+        let incident = Incident {
+            after_loss: dump(&incident.live),
+            ..incident
+        };
+        plan_tells(&incident, "public.events", &[column]);
+        // Nothing is certified of such a column.
+        let verified = incident.verify(&[]).expect_code(1).json();
+        let left = verified["not_compared"].to_string();
+        assert!(
+            left.contains(column) && left.contains("another type"),
+            "{left}"
+        );
+        // What cannot be looked up by its key is refused at once.
+        incident.live.run("alter table others alter id type text");
+        incident.restore().expect_code(3);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Prints a plan, and writes `plan.json`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
@@ -9,7 +11,7 @@ use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
 use crate::cli::unknowable::lines as unknowable;
 use crate::pg::Target;
-use crate::restore::{Plan, Settings, States, TablePlan};
+use crate::restore::{LargeUnit, Plan, Settings, States, TablePlan};
 
 /// Units listed on the terminal; all of them are in `plan.json`.
 const LISTED: usize = 10;
@@ -27,7 +29,10 @@ pub(super) fn show(
         Format::Json => context.ui.data(&document),
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
     }
+    let refused = plan.tables.values().any(|t| t.refuses());
     context.ui.status(&match plan.tally.total().inserted {
+        _ if refused => "nothing was changed, and --execute is refused until what the plan names as in the way is gone"
+            .to_owned(),
         0 => format!(
             "nothing was changed, and nothing is to be inserted. Next: {}",
             context.next_on("verify", &bundle.dir)
@@ -66,6 +71,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
             ("live", json!(target.to_string())),
             ("bundle", json!(bundle.id)),
             ("batches", json!(plan.batches)),
+            ("large_units", json!(plan.large_units)),
             ("resumes", json!(plan.resumes)),
             ("excluded_but_back", json!(plan.excluded_but_back)),
             ("checks", json!(plan.tables)),
@@ -110,6 +116,7 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
             "[[exclude]] of {table} asks the snapshot: extract did that, and it is not asked again here"
         ));
     }
+    text.extend(in_the_way(plan));
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
         text.push(format!(
@@ -135,16 +142,70 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
     for line in bundle.manifest.unknowable.iter().flat_map(unknowable) {
         text.push(format!("cannot be known: {line}"));
     }
+    text.extend(large_units(plan, settings));
     text.push(match plan.tally.total().inserted {
         0 => "nothing to insert".to_owned(),
         n => format!(
-            "{} in about {}, each one transaction of about {} ms",
+            "{} in about {}, each one transaction of about {} ms{}",
             counted(n, "row"),
             counted(plan.batches, "batch"),
-            settings.target_batch.as_millis()
+            settings.target_batch.as_millis(),
+            match plan.large_units.is_empty() {
+                true => "",
+                false => " but for the large units",
+            }
         ),
     });
     text.join("\n")
+}
+
+/// What differs in live's tables themselves, and whether a run is refused because of it.
+fn in_the_way(plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (table, entry) in &plan.tables {
+        if !entry.triggers.is_empty() {
+            lines.push(format!(
+                "{table}: triggers in the way: {}; --execute is refused while they are enabled",
+                entry.triggers.join(", ")
+            ));
+        }
+        for column in &entry.retyped_columns {
+            let then = match column.restorable {
+                true => "each value has one form there",
+                false => "not every value has one form there, and --execute is refused",
+            };
+            lines.push(format!("{table}: {}; {then}", column.describe()));
+        }
+    }
+    lines
+}
+
+/// Units that no batch has room for.
+fn large_units(plan: &Plan, settings: &Settings) -> Vec<String> {
+    let allowed = settings.max_unit_time;
+    let line = |unit: &LargeUnit| {
+        let time = Duration::from_millis(unit.milliseconds);
+        let enough = match time > allowed {
+            true => format!(
+                "; longer than --max-unit-time ({allowed:?}) allows: give it more, or it is left out"
+            ),
+            false => String::new(),
+        };
+        format!(
+            "unit {} ({}) is one transaction of {}, about {time:?}{enough}",
+            unit.unit,
+            unit.root,
+            counted(unit.rows, "row")
+        )
+    };
+    let mut lines: Vec<String> = plan.large_units.iter().take(LISTED).map(line).collect();
+    if plan.large_units.len() > LISTED {
+        lines.push(format!(
+            "… and {} more that are a transaction each; all are in plan.json",
+            counted((plan.large_units.len() - LISTED) as u64, "large unit")
+        ));
+    }
+    lines
 }
 
 /// Per table: what would be inserted, what is there, what is in the way. What occurs nowhere has no column.

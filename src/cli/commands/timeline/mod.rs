@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::evidence::timeline::{MOST_BUCKETS, Timeline, timeline};
 use crate::evidence::{Selection, date};
 
-use super::select::{check_patterns, patterns, refuse_strangers, refuse_unreadable};
+use super::select::{EXCLUDE, check_patterns, patterns, refuse_strangers, refuse_unreadable};
 use super::{open_both, sources, undecided};
 
 use shown::Shown;
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, args: args::Timeline) -> Result<Code,
     refuse_strangers(&both, &pairs)?;
     check_patterns(&args.tables, &pairs)?;
     pairs.retain(|(t, _)| patterns.chooses(t));
-    refuse_unreadable(&both, &pairs)?;
+    refuse_unreadable(&both, &pairs, EXCLUDE)?;
     let mut evidence =
         sources::open(context, &args.evidence, &both, &snapshot, &pairs, true).await?;
     let sides = Sides::open(&both.snapshot, &both.live, usize::from(args.jobs)).await?;

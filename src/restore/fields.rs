@@ -1,0 +1,76 @@
+//! Which fields of a bundle's lines live's columns take, and what each needs to be written as live writes it.
+
+use crate::bundle::ManifestTable;
+use crate::catalog::Table;
+
+use super::retype::{Retyped, Rewrite, rewrite};
+
+/// The fields of the bundle's lines, each with what makes it live's; without, where that cannot be done.
+pub(super) struct Fields {
+    stored: Vec<(String, Option<Rewrite>)>,
+    pub(super) retyped: Vec<Retyped>,
+}
+
+impl Fields {
+    pub(super) fn of(table: &ManifestTable, live: &Table) -> Self {
+        let (mut stored, mut retyped) = (Vec::new(), Vec::new());
+        for column in table.stored_columns() {
+            let found = live.column(&column.name);
+            let how = match found {
+                Some(found) => rewrite(&column.type_name, found),
+                None => Some(Rewrite::AsWritten),
+            };
+            if let Some(found) = found.filter(|f| f.type_name != column.type_name) {
+                retyped.push(Retyped {
+                    column: column.name.clone(),
+                    from: column.type_name.clone(),
+                    to: found.type_name.clone(),
+                    restorable: how.is_some(),
+                });
+            }
+            stored.push((column.name.clone(), how));
+        }
+        Self { stored, retyped }
+    }
+
+    pub(super) fn place(&self, column: &str) -> Option<usize> {
+        self.stored.iter().position(|(name, _)| name == column)
+    }
+
+    /// The fields of these columns, if all can be had.
+    pub(super) fn all(&self, columns: &[String]) -> Option<Vec<(usize, Rewrite)>> {
+        let field = |column: &String| {
+            let place = self.place(column)?;
+            Some((place, self.stored[place].1?))
+        };
+        columns.iter().map(field).collect()
+    }
+
+    /// Columns that live takes values for. Those that it cannot take as they are stand among them: they are refused
+    /// before anything is written.
+    pub(super) fn writable(&self, live: &Table) -> Vec<String> {
+        let writable = |column: &str| live.column(column).is_some_and(|c| !c.generated);
+        let names = self.stored.iter().map(|(name, _)| name);
+        names.filter(|n| writable(n)).cloned().collect()
+    }
+
+    pub(super) fn dropped(&self, live: &Table) -> Vec<String> {
+        let names = self.stored.iter().map(|(name, _)| name);
+        names
+            .filter(|n| live.column(n).is_none())
+            .cloned()
+            .collect()
+    }
+
+    /// Where lines cannot be taken as they are.
+    pub(super) fn taken(&self, columns: &[String]) -> Option<Vec<(usize, Rewrite)>> {
+        let fields: Vec<(usize, Rewrite)> = columns
+            .iter()
+            .filter_map(|c| self.place(c))
+            .map(|place| (place, self.stored[place].1.unwrap_or(Rewrite::AsWritten)))
+            .collect();
+        let plain = |(_, how): &(String, Option<Rewrite>)| *how == Some(Rewrite::AsWritten);
+        let as_stored = fields.len() == self.stored.len() && self.stored.iter().all(plain);
+        (!as_stored).then_some(fields)
+    }
+}

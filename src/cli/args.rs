@@ -74,6 +74,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// What can be recovered, with which rights, and what to do first
     Doctor,
+    /// Write a commented reinstate.toml from what doctor finds
+    Init,
     /// Compare the snapshot with live: deleted, inserted and changed rows per table
     Diff(Diff),
     /// Pack the deleted rows, with all that belongs to them, into a bundle

@@ -8,7 +8,6 @@ use super::error::Failure;
 const COMMANDS: &[&str] = &[
     "hold",
     "unhold",
-    "init",
     "timeline",
     "contacts",
     "rehearse",

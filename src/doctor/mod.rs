@@ -1,11 +1,13 @@
 //! What can be recovered, with which rights, what stands in the way, and what is decaying right now: findings, each with
 //! a level. Reads only; every question is bounded, and one that is not answered is a finding, never a failure.
 //!
-//! Works with whatever is there already: live alone before a backup is restored, then both sides.
+//! Works with whatever is there already: live alone before a backup is restored, then both sides. [`draft`] writes a
+//! configuration from the same findings.
 
 mod activity;
 mod both;
 mod clocks;
+mod draft;
 mod finding;
 mod isolation;
 mod managed;
@@ -25,6 +27,7 @@ use crate::catalog::{Relation, Schema, introspect};
 use crate::clock::Clock;
 use crate::pg::{Session, same_database};
 
+pub use draft::{Draft, draft};
 pub use finding::{Finding, Findings, Level, Side};
 pub use suspect::{Class, Points, Rate, Suspect, Target};
 

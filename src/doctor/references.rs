@@ -4,6 +4,7 @@
 use crate::catalog::{OnDelete, Schema};
 use crate::ident::{TableName, shown};
 
+use super::draft::key;
 use super::finding::listed;
 use super::{Class, Findings, Level, Points, Side, Suspect, Target};
 
@@ -107,7 +108,7 @@ fn polymorphic(
         .advice(format!(
             "for every kind of owner, in reinstate.toml:\n[[relation]]\nfrom = '{here}'\nto = '{to}'\n\
              when = {{ {} = '{value}' }}",
-            toml_key(kind)
+            key(kind)
         ))
         .next("reinstate init");
 }
@@ -141,14 +142,4 @@ impl Target {
 pub(super) fn place(table: &TableName, columns: &[String]) -> String {
     let columns: Vec<String> = columns.iter().map(|c| shown(c)).collect();
     format!("{table}({})", columns.join(", "))
-}
-
-/// A key as TOML writes it.
-pub(super) fn toml_key(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) {
-        name.to_owned()
-    } else {
-        format!("'{name}'")
-    }
 }

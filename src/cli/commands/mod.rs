@@ -4,6 +4,7 @@ mod build;
 mod diff;
 mod doctor;
 mod extract;
+mod init;
 mod recorder;
 mod restore;
 mod select;
@@ -36,6 +37,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Fai
 async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
     match command {
         Command::Doctor => doctor::run(context).await,
+        Command::Init => init::run(context).await,
         Command::Diff(args) => diff::run(context, args).await,
         Command::Extract(args) => extract::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,

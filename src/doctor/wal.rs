@@ -1,5 +1,6 @@
 //! What live writes down about changes, and for how long it keeps it: commit timestamps, WAL, the archive, replication.
 
+use crate::hold::SLOT;
 use crate::pg::{PgError, Session, Size, lasting};
 
 use super::finding::listed;
@@ -11,9 +12,9 @@ const LAG: f64 = 5.0;
 pub(super) async fn look(live: &Session, findings: &mut Findings) {
     for (what, outcome) in [
         ("what it records", recording(live, findings).await),
+        ("replication slots", slots(live, findings).await),
         ("the archive", archive(live, findings).await),
         ("pg_wal", kept(live, findings).await),
-        ("replication slots", slots(live, findings).await),
         ("standbys", standbys(live, findings).await),
     ] {
         findings.unless_seen(live, Side::Live, what, outcome);
@@ -74,7 +75,8 @@ async fn archive(live: &Session, findings: &mut Findings) -> Result<(), PgError>
                 "archive",
                 "archives no WAL (archive_mode = off): what happened when is lost as WAL is recycled",
             )
-            .advice("copy pg_wal away now, and keep what comes from here on");
+            .advice("copy pg_wal away now, and keep what comes from here on")
+            .next("reinstate hold");
     } else if row.get(4) {
         let text = format!(
             "archiving fails: {failed} times, last {}; the last success {}",
@@ -117,10 +119,15 @@ async fn kept(live: &Session, findings: &mut Findings) -> Result<(), PgError> {
         "pg_wal holds {files} ({size}); the oldest was written {} ago",
         lasting(age.unwrap_or(0.0))
     );
-    findings
-        .add(Level::Note, Side::Live, "wal_kept", text)
-        .advice("the server recycles them within minutes to hours: copy them away, then")
-        .next("reinstate hold");
+    let held = findings.0.iter().any(|f| f.code == "held");
+    let finding = findings.add(Level::Note, Side::Live, "wal_kept", text);
+    if held {
+        finding.advice("nothing is recycled while it is held");
+        return Ok(());
+    }
+    finding
+        .next("reinstate hold")
+        .advice("the server recycles them within minutes to hours: copy them away");
     Ok(())
 }
 
@@ -136,6 +143,12 @@ async fn slots(live: &Session, findings: &mut Findings) -> Result<(), PgError> {
         if matches!(status, "lost" | "unreserved") {
             let text = format!("replication slot {name} loses WAL (wal_status {status})");
             findings.add(Level::Warning, Side::Live, "slot_lost", text);
+        } else if name == SLOT {
+            let text = format!("WAL is held (slot {SLOT}): {} so far", Size::of(row.get(3)));
+            findings
+                .add(Level::Good, Side::Live, "held", text)
+                .advice("the slot has no limit of its own: watch it")
+                .next("reinstate hold --watch");
         } else if !active {
             idle.push(format!("{name} keeps {}", Size::of(row.get(3))));
         }

@@ -19,8 +19,8 @@ const GROUND: &[(&str, &[&str])] = &[
 
 /// The flow, in order: each room may use the ground and every room before it.
 const FLOW: &[&str] = &[
-    "catalog", "diff", "evidence", "closure", "bundle", "extract", "journal", "restore", "verify",
-    "doctor",
+    "catalog", "diff", "evidence", "closure", "bundle", "extract", "journal", "hold", "restore",
+    "verify", "doctor",
 ];
 
 /// Rooms that may use less than their place in the flow allows: they plan and do no I/O.

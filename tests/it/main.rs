@@ -13,6 +13,7 @@ mod docs;
 mod doctor;
 mod edges;
 mod extract;
+mod hold;
 mod init;
 mod pg;
 mod postgres;

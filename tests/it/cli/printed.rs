@@ -16,7 +16,9 @@ macro_rules! printed {
 
 #[test]
 fn help() {
-    for verb in ["", "doctor", "init", "diff", "extract", "restore", "verify"] {
+    for verb in [
+        "", "doctor", "hold", "unhold", "init", "diff", "extract", "restore", "verify",
+    ] {
         let output = match verb {
             "" => reinstate(["--help"]),
             verb => reinstate([verb, "--help"]),

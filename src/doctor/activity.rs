@@ -1,7 +1,7 @@
 //! What is decaying right now: rows that are being deleted, by whom as far as that can be seen, and deleted rows that lie
 //! on their pages until somebody looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::ident::TableName;
@@ -68,12 +68,13 @@ async fn deleting(session: &Session) -> Result<(BTreeMap<String, i64>, i64), PgE
     Ok((seen, hidden))
 }
 
-/// Samples again and says what happened in between; then the deleted rows that are still there.
+/// Samples again and says what happened in between; then the deleted rows that are still there. Returns the tables whose
+/// dead rows can be evidence here: a look at them would take it away.
 pub(super) async fn look(
     session: &Session,
     before: Result<Sample, PgError>,
     findings: &mut Findings,
-) {
+) -> BTreeSet<TableName> {
     let what = "deletions going on";
     match before {
         Ok(before) => {
@@ -86,8 +87,13 @@ pub(super) async fn look(
         }
         Err(error) => findings.unless_seen(session, Side::Live, what, Err(error)),
     }
-    let dead = dead_rows(session, findings).await;
-    findings.unless_seen(session, Side::Live, "dead rows", dead);
+    match dead_rows(session, findings).await {
+        Ok(tables) => tables,
+        Err(error) => {
+            findings.unless_seen(session, Side::Live, "dead rows", Err(error));
+            BTreeSet::new()
+        }
+    }
 }
 
 fn compare(before: &Sample, after: &Sample, role: &str, findings: &mut Findings) {
@@ -139,7 +145,10 @@ fn compare(before: &Sample, after: &Sample, role: &str, findings: &mut Findings)
 }
 
 /// Deleted rows that no vacuum and no reader has taken away yet.
-async fn dead_rows(session: &Session, findings: &mut Findings) -> Result<(), PgError> {
+async fn dead_rows(
+    session: &Session,
+    findings: &mut Findings,
+) -> Result<BTreeSet<TableName>, PgError> {
     let sql = "select n.nspname::text, c.relname::text, sum(s.n_dead_tup)::int8
                  from pg_stat_user_tables s
                  join pg_class c on c.oid = coalesce(pg_partition_root(s.relid), s.relid)
@@ -151,7 +160,7 @@ async fn dead_rows(session: &Session, findings: &mut Findings) -> Result<(), PgE
         .query("looking at dead rows", sql, &[&WORTH])
         .await?;
     let Some(first) = rows.first() else {
-        return Ok(());
+        return Ok(BTreeSet::new());
     };
     let tables: Vec<TableName> = rows
         .iter()
@@ -163,7 +172,11 @@ async fn dead_rows(session: &Session, findings: &mut Findings) -> Result<(), PgE
         .map(|(r, table)| format!("{table} about {}", r.get::<_, i64>(2)))
         .collect();
     let worst = TableName::new(first.get::<_, String>(0), first.get::<_, String>(1));
-    let usable = usable(session).await?;
+    let (usable, evidence) = usable(session).await?;
+    let spared = match evidence {
+        true => tables.iter().cloned().collect(),
+        false => BTreeSet::new(),
+    };
     let text = format!(
         "dead rows (deleted, or earlier versions of updated ones) still on their pages: {}",
         listed(&counts)
@@ -178,29 +191,26 @@ async fn dead_rows(session: &Session, findings: &mut Findings) -> Result<(), PgE
             "ALTER TABLE {} SET (autovacuum_enabled = off)  -- and on again after the incident",
             worst.sql()
         ));
-    Ok(())
+    Ok(spared)
 }
 
-/// Whether dead rows can serve as evidence here, or what that would take.
-async fn usable(session: &Session) -> Result<String, PgError> {
+/// Whether dead rows can serve as evidence here, or what that would take, in words; and whether it takes no more than a
+/// statement of this role.
+async fn usable(session: &Session) -> Result<(&'static str, bool), PgError> {
     let sql = "select exists (select from pg_extension where extname = 'pageinspect'),
                       exists (select from pg_available_extensions where name = 'pageinspect'),
                       current_setting('track_commit_timestamp')::bool,
-                      (select has_function_privilege(p.oid, 'EXECUTE')
-                         from pg_proc p join pg_depend d on d.objid = p.oid and d.deptype = 'e'
-                         join pg_extension e on e.oid = d.refobjid and e.extname = 'pageinspect'
-                        where p.proname = 'get_raw_page' limit 1)
-                      and (select rolsuper from pg_roles where rolname = current_user)";
+                      (select rolsuper from pg_roles where rolname = current_user)";
     let row = session
         .query_one("asking whether dead rows can be read", sql, &[])
         .await?;
     let (installed, available, timed): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
-    let may: Option<bool> = row.get(3);
-    let text = match (installed, may, timed) {
-        (true, Some(true), true) => {
+    let superuser: bool = row.get(3);
+    let text = match (installed, superuser, timed) {
+        (true, true, true) => {
             "pageinspect and commit timestamps are there, so they tell what was deleted when, if they are read before anything else"
         }
-        (true, Some(true), false) => {
+        (true, true, false) => {
             "pageinspect can read them, but without track_commit_timestamp nothing tells when they were deleted"
         }
         (true, ..) => "pageinspect can read them, but only for a superuser",
@@ -212,5 +222,5 @@ async fn usable(session: &Session) -> Result<String, PgError> {
         }
         (false, ..) => "this server has no pageinspect to read them with",
     };
-    Ok(text.to_owned())
+    Ok((text, (installed || available) && superuser && timed))
 }

@@ -21,14 +21,18 @@ mod suspect;
 mod tables;
 mod wal;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::catalog::{Relation, Schema, introspect};
 use crate::clock::Clock;
+use crate::ident::TableName;
 use crate::pg::{Session, same_database};
 
 pub use draft::{Draft, draft};
 pub use finding::{Finding, Findings, Level, Side};
+use measure::Sampling;
+
 pub use suspect::{Class, Points, Rate, Suspect, Target};
 
 /// Oldest server version that is supported.
@@ -64,6 +68,8 @@ pub struct Examination {
     pub schema: Option<Schema>,
     /// The time of the last transaction that the snapshot replayed, where it says so (RFC 3339).
     pub snapshot_time: Option<String>,
+    /// Tables of live with dead rows that can be evidence: they are not read.
+    spared: BTreeSet<TableName>,
 }
 
 /// Looks at what could be connected to.
@@ -90,7 +96,7 @@ async fn look_at_live(given: &Given<'_>, exam: &mut Examination) -> Option<Schem
     managed::look(session, found).await;
     wal::look(session, found).await;
     sizes::look(session, &schema, found).await;
-    activity::look(session, before, found).await;
+    exam.spared = activity::look(session, before, found).await;
     Some(schema)
 }
 
@@ -158,8 +164,15 @@ async fn references(
         _ => None,
     };
     if let Some((measured, session, schema)) = measured_in {
-        let found = &mut exam.findings;
-        measure::measure(session, measured, schema, &mut exam.suspects, found).await;
+        let sampling = Sampling {
+            session,
+            schema,
+            spared: match measured {
+                Side::Live => &exam.spared,
+                _ => &BTreeSet::new(),
+            },
+        };
+        measure::measure(&sampling, measured, &mut exam.suspects, &mut exam.findings).await;
     }
     references::suspects(side, &exam.suspects, &mut exam.findings);
 }

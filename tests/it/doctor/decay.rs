@@ -148,3 +148,42 @@ fn what_a_role_may_not_see_is_a_finding() {
     assert!(texts(&document, "not_seen").is_empty(), "{document}");
     live.run(&format!("drop owned by {role}; drop role {role}"));
 }
+
+#[test]
+fn dead_rows_that_can_be_evidence_are_not_looked_at() {
+    let (snapshot, live) = crate::support::pair(
+        "create extension pageinspect;
+         create table users (id int primary key);
+         create table visits (id int primary key, user_id int) with (autovacuum_enabled = off);
+         insert into users select generate_series(1, 100);
+         insert into visits select n, n % 100 + 1 from generate_series(1, 5000) n",
+    );
+    live.run("delete from visits where id % 2 = 0");
+    wait_for(
+        &live,
+        "select n_dead_tup from pg_stat_user_tables where relname = 'visits'",
+    );
+    let heap = |state: &str| {
+        live.query_text(&format!(
+            "select count(*) from generate_series(0, pg_relation_size('visits') / 8192 - 1) b,
+                    lateral heap_page_items(get_raw_page('visits', b::int)) where t_xmax <> 0 -- {state}"
+        ))
+    };
+    let before = heap("before");
+    assert_eq!(before, "2500");
+    let document = doctor(&live, &[]).ok().json();
+    assert_eq!(
+        found(&document, "not_measured")[0]["tables"],
+        serde_json::json!(["public.visits"])
+    );
+    assert!(texts(&document, "undeclared")[0].ends_with("(not measured)"));
+    assert_eq!(heap("after"), before);
+    let given = ["--snapshot", &snapshot.conninfo()];
+    let document = doctor(&live, &given).ok().json();
+    assert!(found(&document, "not_measured").is_empty(), "{document}");
+    assert!(
+        texts(&document, "undeclared")[0].ends_with("(1000 of 1000 values sampled match)"),
+        "{document}"
+    );
+    assert_eq!(heap("with both"), before);
+}

@@ -23,7 +23,16 @@ fn watching(held: &Held, args: &[&str]) -> Child {
     child
 }
 
-fn end(child: Child) -> Output {
+fn end(mut child: Child) -> Output {
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            let output: Output = child.wait_with_output().unwrap().into();
+            panic!("it goes on: {}{}", output.stdout, output.stderr);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
     child.wait_with_output().unwrap().into()
 }
 

@@ -100,7 +100,8 @@ pub enum HoldError {
     },
     /// The server has given the slot up.
     #[error(
-        "what was held on {target} since {since} is lost: the server itself gave the slot up (max_slot_wal_keep_size). \
+        "what was held on {target} since {since} is lost: the server itself gave the slot up (max_slot_wal_keep_size, or \
+         idle_replication_slot_timeout from PostgreSQL 18 on). \
          `reinstate unhold`, then hold again for what comes from here on"
     )]
     Lost {

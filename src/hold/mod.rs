@@ -62,6 +62,8 @@ pub struct Held {
     pub space: Option<Space>,
     /// Where the server itself gives a slot up, if it does (`max_slot_wal_keep_size`).
     pub server_limit: Option<Size>,
+    /// When it gives up a slot that nobody reads from, if it does (`idle_replication_slot_timeout`).
+    pub idle_limit: Option<String>,
 }
 
 /// What became of a hold.
@@ -166,6 +168,7 @@ async fn already(session: &Session, wanted: &Wanted) -> Result<Option<Held>, Hol
         new: false,
         space,
         server_limit: slot::server_limit(session).await?,
+        idle_limit: slot::idle_limit(session).await?,
     }))
 }
 

@@ -58,6 +58,16 @@ pub(super) async fn drop(session: &Session) -> Result<(), PgError> {
     Ok(())
 }
 
+/// When the server itself gives up a slot that nobody reads from (PostgreSQL 18), as its setting is written.
+pub(super) async fn idle_limit(session: &Session) -> Result<Option<String>, PgError> {
+    let sql = "select current_setting(name) from pg_settings
+                where name = 'idle_replication_slot_timeout' and setting <> '0'";
+    let rows = session
+        .ask("asking for the server's limit", sql, &[])
+        .await?;
+    Ok(rows.first().map(|row| row.get(0)))
+}
+
 /// Where the server itself stops keeping WAL for any slot.
 pub(super) async fn server_limit(session: &Session) -> Result<Option<Size>, PgError> {
     // In megabytes; -1 is no limit.

@@ -94,7 +94,7 @@ async fn decide(
     };
     let free = measured.and_then(|m| m.free().ok());
     let objection = if slot.lost() {
-        Some("the server itself took its WAL (max_slot_wal_keep_size)".to_owned())
+        Some("the server itself took its WAL (max_slot_wal_keep_size, or idle_replication_slot_timeout)".to_owned())
     } else {
         limits.objection(slot.retained, free)
     };

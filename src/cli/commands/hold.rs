@@ -190,6 +190,12 @@ impl Facts {
                 "the server itself gives a slot up at {limit} (max_slot_wal_keep_size)"
             ));
         }
+        if let Some(limit) = &self.held.idle_limit {
+            lines.push(format!(
+                "the server itself gives up a slot that nobody reads from after {limit} (idle_replication_slot_timeout): \
+                 set it to 0"
+            ));
+        }
         lines.push(NOT_PROMISED.to_owned());
         lines
     }

@@ -32,6 +32,7 @@ pub mod diff;
 pub mod doctor;
 pub mod evidence;
 pub mod extract;
+pub mod hold;
 pub mod journal;
 pub mod restore;
 pub mod verify;

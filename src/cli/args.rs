@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::pg::Size;
+
 /// Gives deleted data back to a PostgreSQL application that is still running.
 ///
-/// An incident unfolds in the order of the commands below. Nothing changes data without --execute.
+/// An incident unfolds in the order of the commands below. Nothing changes data without --execute; hold and unhold act at
+/// once.
 #[derive(Debug, Parser)]
 #[command(
     name = "reinstate",
@@ -74,6 +77,12 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// What can be recovered, with which rights, and what to do first
     Doctor,
+    /// Keep live's WAL from being recycled, at once, and say how long the disk bears it
+    Hold(Hold),
+    /// Give up what hold keeps
+    Unhold,
+    /// Write a commented reinstate.toml from what doctor finds
+    Init,
     /// Compare the snapshot with live: deleted, inserted and changed rows per table
     Diff(Diff),
     /// When the missing rows were deleted: a histogram, the biggest transactions, and a window where a burst stands out
@@ -100,6 +109,26 @@ pub(crate) struct Tables {
     /// No tables matching this pattern
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude_table: Vec<String>,
+}
+
+/// `hold`.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    /// Most WAL to keep (such as 20GB) [default: half of the free space]
+    #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(Size))]
+    pub(crate) max_wal: Option<Size>,
+    /// Free space to leave in any case [default: a tenth of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(Size))]
+    pub(crate) margin: Option<Size>,
+    /// Free space of the disk with live's WAL, where it cannot be measured from here
+    #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(Size))]
+    pub(crate) free_space: Option<Size>,
+    /// Stay in the foreground, and give it up when a limit is reached
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Seconds between two looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "watch", value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) every: u64,
 }
 
 /// `diff`.

@@ -37,6 +37,20 @@ impl CaseFile {
         file.persist(&path).map_err(|e| failed(&path, &e.error))?;
         Ok(path)
     }
+
+    /// Gives it its name; `None` where there is a file of that name, which stays as it is.
+    pub(crate) fn finish_new(self) -> Result<Option<PathBuf>, Failure> {
+        let path = self.path;
+        let file = self
+            .file
+            .into_inner()
+            .map_err(|e| failed(&path, e.error()))?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Ok(Some(path)),
+            Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(failed(&path, &e.error)),
+        }
+    }
 }
 
 impl Write for CaseFile {

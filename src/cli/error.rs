@@ -5,6 +5,7 @@ use crate::contacts::ContactsError;
 use crate::diff::DiffError;
 use crate::evidence::EvidenceError;
 use crate::extract::ExtractError;
+use crate::hold::HoldError;
 use crate::ident::quote_ident;
 use crate::journal::JournalError;
 use crate::pg::{PgError, ServerError};
@@ -143,6 +144,12 @@ fn missing_right(error: &ServerError) -> String {
             quote_ident(database)
         );
     }
+    if error.doing == "adding a table to the journal" {
+        return format!(
+            "another role made the journal: GRANT CREATE ON SCHEMA reinstate TO {role}, or let its owner create table \
+             reinstate.hold (docs/JOURNAL.md)"
+        );
+    }
     if message == "permission denied for schema reinstate"
         || (error.doing.contains("journal") && message.starts_with("permission denied for"))
     {
@@ -240,6 +247,19 @@ impl From<JournalError> for Failure {
             JournalError::Pg(e) => e.into(),
             JournalError::Illegal(e) => Self::bug(format!("the journal contradicts itself: {e}"))
                 .hint("nothing was changed; please report this with the rows of reinstate.run"),
+            other => Self::refused(other.to_string()),
+        }
+    }
+}
+
+impl From<HoldError> for Failure {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::Pg(e) => e.into(),
+            HoldError::Journal(e) => e.into(),
+            HoldError::SpaceUnknown { .. } | HoldError::TooMuch { .. } => {
+                Self::usage(error.to_string())
+            }
             other => Self::refused(other.to_string()),
         }
     }

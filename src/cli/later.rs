@@ -6,9 +6,6 @@ use clap::error::{ContextKind, ContextValue};
 use super::error::Failure;
 
 const COMMANDS: &[&str] = &[
-    "hold",
-    "unhold",
-    "init",
     "rehearse",
     "blobs",
     "flag",

@@ -69,6 +69,9 @@ impl Cluster {
         let fixed = ["-U", ROLE, "-c", "fast", "-X", "stream", "-N", "-p", &port];
         let mut command = copy.command("pg_basebackup")?;
         command.args(fixed).arg("-h").arg(&self.directory);
+        if settings.standby {
+            command.arg("-R");
+        }
         copy.finish("pg_basebackup", command.arg("-D").arg(&data))?;
         copy.launch(settings)?;
         Ok(copy)

@@ -12,6 +12,9 @@ pub struct Settings {
     /// Whether to listen on 127.0.0.1 as well as on the socket. There is no password: any local user could then connect,
     /// so a server that holds a restored backup should not.
     pub tcp: bool,
+    /// Whether a base backup follows its origin as a standby (`primary_conninfo` among the lines) instead of being
+    /// promoted at once.
+    pub standby: bool,
     /// Where to put the server's directory; the system's temporary directory if not given.
     pub parent: Option<PathBuf>,
 }
@@ -22,6 +25,7 @@ impl Default for Settings {
             extra: Vec::new(),
             durable: false,
             tcp: true,
+            standby: false,
             parent: None,
         }
     }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::ident::TableName;
+use crate::ident::{TableName, quote_ident};
+use crate::pg::{PgError, Session};
 
 /// Names that a sentence holds; the finding has them all.
 const SHOWN: usize = 8;
@@ -61,12 +62,21 @@ pub struct Finding {
     /// What to do about it, where there is something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
+    /// The next command: of this program (`reinstate hold`), SQL, or a line of configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl Finding {
     /// Says what to do about it.
     pub fn advice(&mut self, advice: impl Into<String>) -> &mut Self {
         self.advice = Some(advice.into());
+        self
+    }
+
+    /// Says what to type.
+    pub fn next(&mut self, command: impl Into<String>) -> &mut Self {
+        self.next = Some(command.into());
         self
     }
 }
@@ -91,6 +101,7 @@ impl Findings {
             text: text.into(),
             tables: Vec::new(),
             advice: None,
+            next: None,
         });
         let last = self.0.len() - 1;
         &mut self.0[last]
@@ -115,6 +126,44 @@ impl Findings {
         finding.tables = tables;
     }
 
+    /// What could not be looked at is a finding too: a right that is missing, a question that takes too long.
+    pub(super) fn unless_seen(
+        &mut self,
+        session: &Session,
+        side: Side,
+        what: &str,
+        outcome: Result<(), PgError>,
+    ) {
+        let Err(error) = outcome else { return };
+        if matches!(error, PgError::Lost { .. }) {
+            let said = |f: &Finding| f.code == "connection_lost" && f.about == side;
+            if !self.0.iter().any(said) {
+                self.add(Level::Problem, side, "connection_lost", error.to_string())
+                    .advice("the rest of this side was not looked at: run it again");
+            }
+            return;
+        }
+        let (cause, advice) = match (&error, error.sqlstate()) {
+            (PgError::Server(server), Some("42501")) => (
+                server.message.clone(),
+                format!(
+                    "GRANT pg_monitor TO {} lets this role see it",
+                    role(session)
+                ),
+            ),
+            (PgError::Server(_), Some("57014" | "55P03")) => (
+                "it took longer than doctor waits".to_owned(),
+                "the server is busy, or something holds a lock; run it again later".to_owned(),
+            ),
+            _ => (error.to_string(), String::new()),
+        };
+        let text = format!("{what} could not be looked at: {cause}");
+        let finding = self.add(Level::Note, side, "not_seen", text);
+        if !advice.is_empty() {
+            finding.advice(advice);
+        }
+    }
+
     /// The worst level.
     pub fn worst(&self) -> Level {
         self.0.iter().map(|f| f.level).max().unwrap_or(Level::Good)
@@ -124,6 +173,11 @@ impl Findings {
     pub fn count(&self, level: Level) -> usize {
         self.0.iter().filter(|f| f.level == level).count()
     }
+}
+
+/// The session's role, as SQL.
+pub(super) fn role(session: &Session) -> String {
+    quote_ident(&session.target().role)
 }
 
 /// The first of many, and how many more there are.

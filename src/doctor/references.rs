@@ -1,27 +1,14 @@
 //! How tables refer to each other: foreign keys whose children the application deletes itself, and columns that look
-//! like references which no foreign key states. What is missed here is missed by the closure, silently.
+//! like references which nothing states.
 
-use crate::catalog::{Column, OnDelete, Relation, Schema, Table, TableKind};
+use crate::catalog::{OnDelete, Schema};
 use crate::ident::{TableName, shown};
 
+use super::draft::key;
 use super::finding::listed;
-use super::{Findings, Level, Side};
+use super::{Class, Findings, Level, Points, Side, Suspect, Target};
 
-pub(super) fn look(side: Side, schema: &Schema, declared: &[Relation], findings: &mut Findings) {
-    foreign_keys(side, schema, findings);
-    for table in schema.tables.values() {
-        if table.extension.is_some() || table.kind == TableKind::Foreign {
-            continue;
-        }
-        for column in &table.columns {
-            if !stated(schema, declared, &table.name, &column.name) {
-                undeclared(side, schema, table, column, findings);
-            }
-        }
-    }
-}
-
-fn foreign_keys(side: Side, schema: &Schema, findings: &mut Findings) {
+pub(super) fn foreign_keys(side: Side, schema: &Schema, findings: &mut Findings) {
     let with = |action: OnDelete| -> (Vec<String>, Vec<TableName>) {
         schema
             .foreign_keys
@@ -60,133 +47,99 @@ fn foreign_keys(side: Side, schema: &Schema, findings: &mut Findings) {
     }
 }
 
-/// Whether a foreign key or a declared relation uses the column.
-fn stated(schema: &Schema, declared: &[Relation], table: &TableName, column: &String) -> bool {
-    let key = |child: &TableName, columns: &[String]| child == table && columns.contains(column);
-    schema
-        .foreign_keys
-        .iter()
-        .any(|k| key(&k.child, &k.child_columns))
-        || declared.iter().any(|r| key(&r.child, &r.child_columns))
+/// Says which columns look like references, and how often they match.
+pub(super) fn suspects(side: Side, suspects: &[Suspect], findings: &mut Findings) {
+    for suspect in suspects {
+        match &suspect.points {
+            Points::At(target) => undeclared(side, suspect, target, findings),
+            Points::ByClass { column, classes } => {
+                polymorphic(side, suspect, column, classes, findings);
+            }
+        }
+    }
 }
 
-fn undeclared(
+fn undeclared(side: Side, suspect: &Suspect, target: &Target, findings: &mut Findings) {
+    let here = suspect.place();
+    let rate = match target.rate {
+        Some(rate) => format!(" ({rate})"),
+        None => " (not measured)".to_owned(),
+    };
+    let text = format!(
+        "{here} looks like a reference to {} that no foreign key states{rate}",
+        target.parent
+    );
+    let refuted = target.rate.is_some_and(super::Rate::refuted);
+    let (level, doubt) = if refuted {
+        (Level::Note, "it hardly is one")
+    } else {
+        (Level::Warning, "if it is one")
+    };
+    let finding = findings.add(level, side, "undeclared", text);
+    finding.tables = vec![suspect.child.clone(), target.parent.clone()];
+    finding
+        .advice(format!(
+            "{doubt}, in reinstate.toml:\n[[relation]]\nfrom = '{here}'\nto = '{}'",
+            target.place()
+        ))
+        .next("reinstate init");
+}
+
+fn polymorphic(
     side: Side,
-    schema: &Schema,
-    table: &Table,
-    column: &Column,
+    suspect: &Suspect,
+    kind: &str,
+    classes: &[Class],
     findings: &mut Findings,
 ) {
-    let Some(stem) = stem(&column.name) else {
-        return;
-    };
-    let here = place(&table.name, std::slice::from_ref(&column.name));
-    let kind = [format!("{stem}_type"), format!("{stem}Type")];
-    if let Some(kind) = table.columns.iter().find(|c| kind.contains(&c.name)) {
-        let text = format!("{here} looks polymorphic, with {} beside it", kind.name);
-        let advice = format!(
-            "for every kind of owner, in reinstate.toml:\n[[relation]]\nfrom = '{here}'\nto = 'owners(id)'\n\
-             when = {{ {} = 'Owner' }}",
-            toml_key(&kind.name)
-        );
-        findings
-            .add(Level::Warning, side, "polymorphic", text)
-            .advice(advice)
-            .tables = vec![table.name.clone()];
-        return;
+    let here = suspect.place();
+    let mut text = format!("{here} looks polymorphic, with {kind} beside it");
+    if !classes.is_empty() {
+        let classes: Vec<String> = classes.iter().map(told).collect();
+        text += &format!(": {}", listed(&classes));
     }
-    if let Some(parent) = parent(schema, table, column, &stem) {
-        let to = place(&parent.name, &parent.key);
-        let text = format!(
-            "{here} looks like a reference to {} that no foreign key states",
-            parent.name
-        );
-        findings
-            .add(Level::Warning, side, "undeclared", text)
-            .advice(format!(
-                "if it is one, in reinstate.toml:\n[[relation]]\nfrom = '{here}'\nto = '{to}'"
-            ))
-            .tables = vec![table.name.clone(), parent.name.clone()];
+    let known = classes
+        .iter()
+        .find_map(|c| Some((c.value.as_str(), c.target.as_ref()?.place())));
+    let (value, to) = known.unwrap_or(("Owner", "owners(id)".to_owned()));
+    let finding = findings.add(Level::Warning, side, "polymorphic", text);
+    finding.tables = vec![suspect.child.clone()];
+    finding
+        .advice(format!(
+            "for every kind of owner, in reinstate.toml:\n[[relation]]\nfrom = '{here}'\nto = '{to}'\n\
+             when = {{ {} = '{value}' }}",
+            key(kind)
+        ))
+        .next("reinstate init");
+}
+
+/// `Dossier → public.dossiers (998 of 1000 values sampled match)`
+fn told(class: &Class) -> String {
+    match &class.target {
+        None => format!("{} → no table of that name", class.value),
+        Some(target) => {
+            let rate = target.rate.map(|r| format!(" ({r})")).unwrap_or_default();
+            format!("{} → {}{rate}", class.value, target.parent)
+        }
     }
 }
 
-/// `dossier` of `dossier_id` and `dossierId`.
-fn stem(column: &str) -> Option<String> {
-    let stem = column.strip_suffix("_id").or_else(|| {
-        column
-            .strip_suffix("Id")
-            .filter(|s| s.ends_with(char::is_lowercase))
-    })?;
-    (!stem.is_empty()).then(|| stem.to_owned())
+impl Suspect {
+    /// `schema.table(column)`, as the configuration takes it.
+    pub fn place(&self) -> String {
+        place(&self.child, std::slice::from_ref(&self.column))
+    }
 }
 
-/// The table that a column so named would refer to: of the same schema if there is one, with a sole key column of the
-/// same type.
-fn parent<'a>(schema: &'a Schema, table: &Table, column: &Column, stem: &str) -> Option<&'a Table> {
-    let stem = stem.to_lowercase();
-    let mut names = vec![format!("{stem}s"), format!("{stem}es"), stem.clone()];
-    names.extend(stem.strip_suffix('y').map(|s| format!("{s}ies")));
-    let fits = |candidate: &&Table| {
-        let key = match candidate.key.as_slice() {
-            [one] => candidate.column(one),
-            _ => None,
-        };
-        candidate.name != table.name
-            && names.contains(&candidate.name.name.to_lowercase())
-            && candidate.kind != TableKind::Foreign
-            && key.is_some_and(|key| comparable(column, key))
-    };
-    let mut candidates: Vec<&Table> = schema.tables.values().filter(fits).collect();
-    candidates.sort_by_key(|c| c.name.schema != table.name.schema);
-    candidates.first().copied()
-}
-
-/// Whether values of the two columns can be equal: integers of any width, text of any kind, otherwise the same type.
-fn comparable(a: &Column, b: &Column) -> bool {
-    let family = |c: &Column| match c.builtin.as_deref() {
-        Some("int2" | "int4" | "int8") => "integer".to_owned(),
-        Some("text" | "varchar" | "bpchar") => "text".to_owned(),
-        Some(other) => other.to_owned(),
-        None => c.type_name.clone(),
-    };
-    family(a) == family(b)
+impl Target {
+    /// `schema.table(column)`, as the configuration takes it.
+    pub fn place(&self) -> String {
+        place(&self.parent, std::slice::from_ref(&self.key))
+    }
 }
 
 /// `schema.table(column, …)`, as the configuration takes it.
-fn place(table: &TableName, columns: &[String]) -> String {
+pub(super) fn place(table: &TableName, columns: &[String]) -> String {
     let columns: Vec<String> = columns.iter().map(|c| shown(c)).collect();
     format!("{table}({})", columns.join(", "))
-}
-
-/// A key as TOML writes it.
-fn toml_key(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.chars().all(bare) {
-        name.to_owned()
-    } else {
-        format!("'{name}'")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_like_references_are_told_from_others() {
-        assert_eq!(stem("dossier_id").as_deref(), Some("dossier"));
-        assert_eq!(stem("ownerId").as_deref(), Some("owner"));
-        for other in [
-            "id",
-            "_id",
-            "dossier_ids",
-            "paid",
-            "valid",
-            "ID",
-            "Id",
-            "android",
-        ] {
-            assert_eq!(stem(other), None, "{other}");
-        }
-    }
 }

@@ -4,6 +4,7 @@ use crate::catalog::{Schema, TableKind};
 use crate::ident::quote_ident;
 use crate::pg::{PgError, Session};
 
+use super::finding::listed;
 use super::{Findings, Level, Side};
 
 pub(super) async fn look(
@@ -26,17 +27,42 @@ pub(super) async fn look(
         "to compare, that is as it should be; restore needs a role that may (docs/RIGHTS.md)",
     );
     journal(live, findings).await?;
-    let sql = "select pubname::text from pg_publication where puballtables order by 1";
+    publications(live, findings).await
+}
+
+/// Subscribers get restored rows too; the journal's own tables are a danger to those of ALL TABLES.
+async fn publications(live: &Session, findings: &mut Findings) -> Result<(), PgError> {
+    let sql = "select pubname::text, puballtables, to_regclass('reinstate.run') is not null
+                 from pg_publication order by 1";
+    let mut others = Vec::new();
     for row in live.query("looking at publications", sql, &[]).await? {
-        let name: &str = row.get(0);
+        let name: String = row.get(0);
+        match (row.get(1), row.get(2)) {
+            (true, false) => {
+                findings
+                    .add(
+                        Level::Warning,
+                        Side::Live,
+                        "publication",
+                        format!("publication {name} is FOR ALL TABLES: a subscriber would stop at the journal's new tables"),
+                    )
+                    .advice("create the journal's tables on the subscribers first (docs/JOURNAL.md)");
+            }
+            (true, true) => others.push(format!(
+                "{name} (FOR ALL TABLES; the journal is there already)"
+            )),
+            (false, _) => others.push(name),
+        }
+    }
+    if !others.is_empty() {
         findings
             .add(
-                Level::Warning,
+                Level::Note,
                 Side::Live,
-                "publication",
-                format!("publication {name} is FOR ALL TABLES: a subscriber would stop at the journal's new tables"),
+                "publications",
+                format!("publications: {}", listed(&others)),
             )
-            .advice("create the journal's tables on the subscribers first (docs/JOURNAL.md)");
+            .advice("their subscribers get every restored row as an insertion");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A server: its version, the role's rights, whether it is a standby, what a restored backup should not be doing.
+//! A server: its version, the role's rights, whether it takes writes.
 
 use crate::pg::{PgError, Session};
 
@@ -9,12 +9,9 @@ pub(super) async fn look(
     side: Side,
     findings: &mut Findings,
 ) -> Result<(), PgError> {
-    if version(session, side, findings) == Level::Problem {
-        // Too old to be asked more.
-        return Ok(());
-    }
     let sql = "select r.rolsuper, r.rolbypassrls, pg_has_role(current_user, 'pg_read_all_data', 'usage'),
-                      pg_is_in_recovery(), current_setting('archive_mode')::text, to_regclass('cron.job') is not null
+                      pg_is_in_recovery(),
+                      (select reset_val = 'on' from pg_settings where name = 'default_transaction_read_only')
                  from pg_roles r where r.rolname = current_user";
     let row = session
         .query_one("asking for role and state", sql, &[])
@@ -37,16 +34,29 @@ pub(super) async fn look(
         "role",
         format!("role {role} {rights}{obeys}"),
     );
-    let in_recovery: bool = row.get(3);
-    if in_recovery {
-        standby(side, findings);
-    } else if side == Side::Snapshot {
-        still_at_work(row.get(4), row.get(5), findings);
+    if side == Side::Live && row.get(3) {
+        findings
+            .add(
+                Level::Warning,
+                side,
+                "standby",
+                "is a standby: it can be compared with, but not restored into",
+            )
+            .advice("give the primary as --live to restore");
+    } else if side == Side::Live && row.get::<_, Option<bool>>(4) == Some(true) {
+        findings
+            .add(
+                Level::Warning,
+                side,
+                "read_only",
+                "is set to read only (default_transaction_read_only): restore refuses to write there",
+            )
+            .advice("find out who set it, and why, before you take it back");
     }
     Ok(())
 }
 
-fn version(session: &Session, side: Side, findings: &mut Findings) -> Level {
+pub(super) fn version(session: &Session, side: Side, findings: &mut Findings) -> Level {
     let number = session.server_version();
     let (major, minor) = (number / 10_000, number % 10_000);
     let level = match major {
@@ -60,44 +70,4 @@ fn version(session: &Session, side: Side, findings: &mut Findings) -> Level {
         finding.advice(format!("PostgreSQL {OLDEST} to {NEWEST} are supported"));
     }
     level
-}
-
-fn standby(side: Side, findings: &mut Findings) {
-    let (text, advice) = match side {
-        Side::Live => (
-            "is a standby: it can be compared with, but not restored into",
-            "give the primary as --live to restore",
-        ),
-        _ => (
-            "replays another server's WAL: it may lose the very rows again",
-            "stop that: recovery_target_action = 'promote' with a target before the loss, or pg_promote()",
-        ),
-    };
-    findings
-        .add(Level::Warning, side, "standby", text)
-        .advice(advice);
-}
-
-/// A restored copy of production goes on doing what production did.
-fn still_at_work(archive_mode: &str, cron: bool, findings: &mut Findings) {
-    if archive_mode != "off" {
-        findings
-            .add(
-                Level::Warning,
-                Side::Snapshot,
-                "archives",
-                format!("archives its own WAL (archive_mode = {archive_mode}): perhaps into production's archive"),
-            )
-            .advice("set archive_mode = off there and restart it");
-    }
-    if cron {
-        findings
-            .add(
-                Level::Warning,
-                Side::Snapshot,
-                "jobs",
-                "has pg_cron jobs: the copy may run production's jobs",
-            )
-            .advice("update cron.job set active = false, on the snapshot");
-    }
 }

@@ -49,7 +49,7 @@ pub(super) async fn look(
         named(&|t| !t.readable),
         &format!("GRANT pg_read_all_data TO {role}, or less (docs/RIGHTS.md); or leave them out with --exclude-table"),
     );
-    row_security(session, side, &ours, findings).await?;
+    let hidden = row_security(session, side, &ours, findings).await;
     findings.about_tables(
         Level::Note,
         side,
@@ -68,6 +68,7 @@ pub(super) async fn look(
     );
     if side == Side::Live {
         triggers(&ours, findings);
+        deferrable(schema, &ours, findings);
     }
     let foreign = schema
         .tables
@@ -81,7 +82,7 @@ pub(super) async fn look(
         foreign.map(|t| t.name.clone()).collect(),
         "their rows live in another database; they are skipped",
     );
-    Ok(())
+    hidden
 }
 
 /// Sessions ask for an error where a policy would hide rows: that is good, but then nothing can be compared.
@@ -153,4 +154,31 @@ fn triggers(tables: &[&Table], findings: &mut Findings) {
         .add(Level::Warning, Side::Live, "triggers", text)
         .advice("restore does not write to these tables while the triggers are enabled");
     finding.tables = firing.iter().map(|t| t.name.clone()).collect();
+}
+
+/// What is checked at commit is refused at commit: a whole batch is then tried again in halves.
+fn deferrable(schema: &Schema, tables: &[&Table], findings: &mut Findings) {
+    let keys = schema
+        .foreign_keys
+        .iter()
+        .filter(|k| k.deferrable)
+        .map(|k| (k.child.clone(), k.name.clone()));
+    let uniques = tables.iter().flat_map(|t| {
+        let deferrable = t.uniques.iter().filter(|u| u.deferrable);
+        deferrable.map(|u| (t.name.clone(), u.name.clone()))
+    });
+    let (mut concerned, names): (Vec<TableName>, Vec<String>) = keys
+        .chain(uniques)
+        .map(|(table, name)| (table.clone(), format!("{table} ({name})")))
+        .unzip();
+    if names.is_empty() {
+        return;
+    }
+    concerned.sort();
+    concerned.dedup();
+    let text = format!("deferrable constraints: {}", super::finding::listed(&names));
+    findings
+        .add(Level::Note, Side::Live, "deferrable", text)
+        .advice("they may be checked at commit only, where a batch with a conflict is taken back whole and tried in halves")
+        .tables = concerned;
 }

@@ -6,13 +6,15 @@
 //!
 //! Every table has a primary key, so that a publication can carry it.
 
+mod holds;
 mod lock;
 mod schema;
 mod states;
 mod store;
 
+pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
-pub use schema::{ensure, exists, refuse_publication};
+pub use schema::{ensure, ensure_holds, exists, refuse_publication};
 pub use states::{IllegalEvent, RunEvent, RunState, next};
 pub use store::{BatchRows, History, NewRun, QuarantinedUnit, Run, Store};
 

@@ -7,7 +7,8 @@ use super::JournalError;
 /// The version this build writes.
 ///
 /// - 1: the first.
-const VERSION: i32 = 1;
+/// - 2: table `hold`. A journal of version 1 serves every command but `hold`, which adds the table.
+const VERSION: i32 = 2;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -59,6 +60,20 @@ create table if not exists reinstate.quarantined (
     sqlstate text,
     rows jsonb not null,
     primary key (run, unit)
+);
+create table if not exists reinstate.hold (
+    hold text primary key,
+    slot text not null,
+    restart_lsn pg_lsn,
+    began timestamptz not null default now(),
+    ended timestamptz,
+    reason text,
+    max_wal int8 not null,
+    margin int8 not null,
+    free_space int8 not null,
+    os_user text not null,
+    host text not null,
+    command text not null
 );
 ";
 
@@ -115,6 +130,29 @@ pub async fn ensure(session: &Session) -> Result<(), JournalError> {
             found,
             known: VERSION,
         });
+    }
+    Ok(())
+}
+
+/// Makes sure that the journal can record what is held: one of an earlier version lacks the table.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_holds(session: &Session) -> Result<(), JournalError> {
+    ensure(session).await?;
+    if super::holds::can_record(session).await? {
+        return Ok(());
+    }
+    refuse_publication(session).await?;
+    let table: String = TABLES
+        .split_inclusive(";\n")
+        .filter(|statement| statement.contains("reinstate.hold ("))
+        .collect();
+    let add = format!(
+        "begin; {table} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit"
+    );
+    if let Err(error) = session.batch("adding a table to the journal", &add).await {
+        session.batch("rolling back", "rollback").await?;
+        return Err(error.into());
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod pooler;
 mod same;
 mod session;
 mod settings;
+mod size;
 mod target;
 mod tls;
 
@@ -22,6 +23,7 @@ pub use environment::Environment;
 pub use error::{PgError, ServerError};
 pub use same::same_database;
 pub use session::{Access, CancelToken, Session};
+pub use size::{Size, lasting};
 pub use target::Target;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;

@@ -126,7 +126,9 @@ fn commands_that_pages_show_exist() {
             seen.insert(verb.to_owned());
         }
     }
-    for verb in ["doctor", "diff", "extract", "contacts", "restore", "verify"] {
+    for verb in [
+        "doctor", "hold", "init", "diff", "timeline", "extract", "contacts", "restore", "verify",
+    ] {
         assert!(seen.contains(verb), "no page shows `reinstate {verb}`");
     }
 }

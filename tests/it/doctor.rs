@@ -1,5 +1,9 @@
 //! `doctor`: what it finds, what it does not mistake for a finding, and the document it prints.
 
+mod decay;
+mod references;
+mod servers;
+
 use serde_json::Value;
 
 use crate::cli::story::Story;

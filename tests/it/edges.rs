@@ -19,7 +19,7 @@ const GROUND: &[(&str, &[&str])] = &[
 
 /// The flow, in order: each room may use the ground and every room before it.
 const FLOW: &[&str] = &[
-    "catalog", "diff", "evidence", "closure", "bundle", "extract", "contacts", "journal",
+    "catalog", "diff", "evidence", "closure", "bundle", "extract", "contacts", "journal", "hold",
     "restore", "verify", "doctor",
 ];
 

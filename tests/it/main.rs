@@ -15,6 +15,8 @@ mod doctor;
 mod edges;
 mod evidence;
 mod extract;
+mod hold;
+mod init;
 mod pg;
 mod postgres;
 mod postgres_hashes;

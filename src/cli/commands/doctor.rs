@@ -1,12 +1,18 @@
 //! `doctor`: what can be recovered, with which rights, and what to do next.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::doctor::{Findings, Level, Side, examine};
+use crate::doctor::{Finding, Findings, Given, Level, Side, examine};
 use crate::pg::{Access, Conninfo, Session};
+
+/// Findings of one kind that are shown.
+const ALIKE: usize = 6;
 
 pub(super) async fn run(context: &Context) -> Result<Code, Failure> {
     let mut unreachable = Findings::default();
@@ -17,7 +23,15 @@ pub(super) async fn run(context: &Context) -> Result<Code, Failure> {
     } else {
         None
     };
-    let mut findings = examine(live.as_ref(), snapshot.as_ref(), &context.config.relations).await?;
+    let mut findings = examine(&Given {
+        live: live.as_ref(),
+        snapshot: snapshot.as_ref(),
+        declared: &context.config.relations,
+        snapshot_time: context.config.snapshot_time.as_deref(),
+        clock: context.clock.as_ref(),
+    })
+    .await
+    .findings;
     findings.0.extend(unreachable.0);
     let next = next_command(context, &findings);
     match context.format {
@@ -73,22 +87,52 @@ fn document(findings: &Findings, next: &str) -> String {
     format!("{document:#}")
 }
 
+/// One page: what is looked at, then what is worst. Findings of one kind are cut short; JSON has them all.
 fn show(context: &Context, findings: &Findings, next: &str) {
+    let mut sorted: Vec<&Finding> = findings.0.iter().collect();
+    sorted.sort_by_key(|f| (f.code != "version", Reverse(f.level)));
     let mut lines = Vec::new();
-    for finding in &findings.0 {
-        let mark = match finding.level {
-            Level::Good => "ok",
-            Level::Note => "note",
-            Level::Warning => "warning",
-            Level::Problem => "PROBLEM",
-        };
-        let about = finding.about.word();
-        lines.push(format!("{mark:<7}  {about:<8}  {}", finding.text));
-        for line in finding.advice.iter().flat_map(|a| a.lines()) {
-            lines.push(format!("{:>19}  {line}", ""));
+    let mut seen: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for finding in sorted {
+        let seen = seen
+            .entry((finding.code, finding.about.word()))
+            .or_default();
+        *seen += 1;
+        if *seen <= ALIKE {
+            lines.extend(shown(context, finding));
+        }
+    }
+    for ((code, about), count) in seen {
+        if count > ALIKE {
+            let more = count - ALIKE;
+            lines.push(format!(
+                "and {more} more of {about} like `{code}` above; --format json has all"
+            ));
         }
     }
     lines.push(String::new());
     lines.push(format!("next: {next}"));
     context.ui.data(&lines.join("\n"));
+}
+
+fn shown(context: &Context, finding: &Finding) -> Vec<String> {
+    let mark = match finding.level {
+        Level::Good => "ok",
+        Level::Note => "note",
+        Level::Warning => "warning",
+        Level::Problem => "PROBLEM",
+    };
+    let about = finding.about.word();
+    let mut lines = vec![format!("{mark:<7}  {about:<8}  {}", finding.text)];
+    for line in finding.advice.iter().flat_map(|a| a.lines()) {
+        lines.push(format!("{:>19}  {line}", ""));
+    }
+    if let Some(next) = &finding.next {
+        let next = match next.strip_prefix("reinstate ") {
+            Some(verb) => context.next(verb),
+            None => next.clone(),
+        };
+        lines.push(format!("{:>19}  → {next}", ""));
+    }
+    lines
 }

@@ -5,6 +5,8 @@ mod contacts;
 mod diff;
 mod doctor;
 mod extract;
+mod hold;
+mod init;
 mod recorder;
 mod restore;
 mod select;
@@ -26,6 +28,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Fai
     match command {
         // Stops between two batches by itself.
         Command::Restore(args) if args.execute => restore::run(context, args).await,
+        // Acts at once, and has its own word on being interrupted.
+        Command::Hold(args) => hold::run(context, args).await,
+        Command::Unhold => hold::unhold(context).await,
         reading => tokio::select! {
             done = read(context, reading) => done,
             () = stop_asked() => {
@@ -40,6 +45,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Fai
 async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
     match command {
         Command::Doctor => doctor::run(context).await,
+        Command::Hold(args) => hold::run(context, args).await,
+        Command::Unhold => hold::unhold(context).await,
+        Command::Init => init::run(context).await,
         Command::Diff(args) => diff::run(context, args).await,
         Command::Timeline(args) => timeline::run(context, args).await,
         Command::Extract(args) => extract::run(context, args).await,

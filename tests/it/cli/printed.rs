@@ -17,7 +17,8 @@ macro_rules! printed {
 #[test]
 fn help() {
     for verb in [
-        "", "doctor", "diff", "extract", "contacts", "restore", "verify",
+        "", "doctor", "hold", "unhold", "init", "diff", "timeline", "extract", "contacts",
+        "restore", "verify",
     ] {
         let output = match verb {
             "" => reinstate(["--help"]),
@@ -35,6 +36,31 @@ fn help() {
     }
 }
 
+/// Findings without those about a server that other tests keep busy, and without numbers.
+fn steady(page: &str) -> String {
+    let busy = ["pg_wal holds", "deleted", "dead rows", "standbys", "slots"];
+    let mut kept = Vec::new();
+    let mut skipping = false;
+    for line in page.lines() {
+        let begins = !line.starts_with("    ");
+        if begins {
+            skipping = busy.iter().any(|b| line.contains(b)) && !line.contains("foreign keys");
+        }
+        if !skipping {
+            kept.push(line.to_owned());
+        }
+    }
+    let mut out = String::new();
+    for c in kept.join("\n").replace("‹version› MB", "9 MB").chars() {
+        match c {
+            c if c.is_ascii_digit() && out.ends_with('9') => {}
+            c if c.is_ascii_digit() => out.push('9'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 #[test]
 fn one_case_from_diff_to_verify() {
     let story = Story::begin();
@@ -48,7 +74,7 @@ fn one_case_from_diff_to_verify() {
         output.json();
         normal(&output.stdout, &story)
     };
-    printed!("doctor", text(&["doctor"], 0));
+    printed!("doctor", steady(&text(&["doctor"], 0)));
     printed!("diff", text(&["diff"], 1));
     printed!("diff_json", json(&["diff", "--format", "json"], 1));
     printed!("extract", text(&["extract"], 0));

@@ -27,6 +27,14 @@ impl TestDb {
         }
     }
 
+    /// A database that exists already, on a server of the test's own (leaked: its keeper stops it at the end).
+    pub(crate) fn of(server: &'static Cluster, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            server,
+        }
+    }
+
     /// Connection string over the Unix socket, as a superuser.
     pub(crate) fn conninfo(&self) -> String {
         self.server.conninfo(&self.name)

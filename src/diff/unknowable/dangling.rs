@@ -16,7 +16,7 @@ use crate::diff::lines::key_of_line;
 /// Pages (8 KiB) of the child that one statement reads: a quarter of a gigabyte.
 const SLICE_PAGES: u64 = 32_768;
 /// Values that one question holds.
-const VALUES_A_QUESTION: usize = 5_000;
+const VALUES_A_QUESTION: usize = 50_000;
 /// Examples given of each kind.
 const EXAMPLES: usize = 5;
 
@@ -131,16 +131,47 @@ impl Search<'_> {
 
     /// Counts values by what the backup has of them: the row, a reference to it, or neither.
     async fn tell_apart(&self, values: &[Key], found: &mut Dangling) -> Result<(), PgError> {
-        let (relation, child, parent) =
-            (self.relation, &self.child.snapshot, &self.parent.snapshot);
-        let named: Vec<String> = relation
-            .child_columns
-            .iter()
-            .enumerate()
-            .map(|(i, c)| format!("c.{}::text = v.k{i}", quote_ident(c)))
-            .chain(relation.conditions())
-            .collect();
-        let typed: Vec<String> = relation
+        let there = self.ask(self.with_row(values)).await?;
+        let mut absent = Vec::new();
+        for (n, value) in values.iter().enumerate() {
+            if there.contains(&n) {
+                found.in_snapshot += 1;
+                example(&mut found.examples_in_snapshot, value);
+            } else {
+                absent.push(value.clone());
+            }
+        }
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let named = self.ask(self.named(&absent)).await?;
+        for (n, value) in absent.iter().enumerate() {
+            if named.contains(&n) {
+                found.before += 1;
+            } else {
+                found.in_neither += 1;
+                example(&mut found.examples_in_neither, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the backup for values, by place.
+    async fn ask(&self, sql: String) -> Result<HashSet<usize>, PgError> {
+        let doing = format!(
+            "looking for rows of {} in the backup",
+            self.parent.live.name
+        );
+        let rows = self.snapshot.ask(&doing, &sql, &[]).await?;
+        let place = |n: i64| usize::try_from(n).unwrap_or(1) - 1;
+        Ok(rows.iter().map(|row| place(row.get(0))).collect())
+    }
+
+    /// The values whose row the backup's parent has.
+    fn with_row(&self, values: &[Key]) -> String {
+        let (child, parent) = (&self.child.snapshot, &self.parent.snapshot);
+        let typed: Vec<String> = self
+            .relation
             .child_columns
             .iter()
             .enumerate()
@@ -152,48 +183,34 @@ impl Search<'_> {
                 format!("{value} as {}", quote_ident(name))
             })
             .collect();
-        let names: Vec<String> = (0..relation.child_columns.len())
-            .map(|i| format!("k{i}"))
-            .collect();
         // The values as if they were rows of the child, without what makes a polymorphic reference hold: it does.
         let pure = Relation {
             when: Vec::new(),
-            ..relation.clone()
+            ..self.relation.clone()
         };
-        let sql = format!(
-            "with v as materialized (select * from unnest({}) with ordinality as v({}, n)),
-                  there as (select v.n from v cross join lateral (select {} offset 0) c
-                             where exists (select from {} p where {})),
-                  named as (select v.n from v where exists (select from {} c where {}))
-             select v.n, v.n in (select n from there), v.n in (select n from named) from v",
-            arrays(values, relation.child_columns.len()),
-            names.join(", "),
+        format!(
+            "select c.reinstate_n from (select v.n as reinstate_n, {} from {}) c
+              where exists (select from {} p where {})",
             typed.join(", "),
+            list(values, typed.len()),
             parent.from_sql(),
             pure.refers(child, parent),
-            child.from_sql(),
-            named.join(" and "),
-        );
-        let doing = format!("looking for rows of {} in the backup", parent.name);
-        for row in self.snapshot.ask(&doing, &sql, &[]).await? {
-            let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
-            let (there, named): (bool, bool) = (row.get(1), row.get(2));
-            let (count, examples) = match (there, named) {
-                (true, _) => (
-                    &mut found.in_snapshot,
-                    Some(&mut found.examples_in_snapshot),
-                ),
-                (false, true) => (&mut found.before, None),
-                (false, false) => (&mut found.in_neither, Some(&mut found.examples_in_neither)),
-            };
-            *count += 1;
-            if let Some(examples) = examples
-                && examples.len() < EXAMPLES
-            {
-                examples.push(values[n].clone());
-            }
-        }
-        Ok(())
+        )
+    }
+
+    /// The values that a row of the backup's child has too.
+    fn named(&self, values: &[Key]) -> String {
+        let columns = self.relation.child_columns.iter().enumerate();
+        let equal: Vec<String> = columns
+            .map(|(i, c)| format!("c.{}::text = v.k{i}", quote_ident(c)))
+            .chain(self.relation.conditions())
+            .collect();
+        format!(
+            "select v.n from {} where exists (select from {} c where {})",
+            list(values, self.relation.child_columns.len()),
+            self.child.snapshot.from_sql(),
+            equal.join(" and ")
+        )
     }
 
     /// A value of live's child as one of the backup's: as text where the two sides have other types.
@@ -206,12 +223,25 @@ impl Search<'_> {
     }
 }
 
-fn arrays(values: &[Key], width: usize) -> String {
+/// Keeps a value as an example, while there are few.
+fn example(examples: &mut Vec<Key>, value: &Key) {
+    if examples.len() < EXAMPLES {
+        examples.push(value.clone());
+    }
+}
+
+/// The values as a FROM item `v`, with their place from 1 as `v.n`.
+fn list(values: &[Key], width: usize) -> String {
     let arrays: Vec<String> = (0..width)
         .map(|i| {
             let column = values.iter().map(|k| k.0.get(i).map(String::as_str));
             format!("{}::text[]", quote_literal(&array_literal(column)))
         })
         .collect();
-    arrays.join(", ")
+    let names: Vec<String> = (0..width).map(|i| format!("k{i}")).collect();
+    format!(
+        "unnest({}) with ordinality as v({}, n)",
+        arrays.join(", "),
+        names.join(", ")
+    )
 }

@@ -9,6 +9,8 @@ mod bound;
 mod dangling;
 mod sequences;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Comparable, Relation, Schema, merge_relations};
@@ -117,6 +119,31 @@ pub struct Compared<'a> {
 /// Looks for the rest in both databases: everything but `since` and `may_be_stale`, which the caller knows. References
 /// are followed among the tables compared.
 pub async fn unknowable(
+    sides: &Sides,
+    schemas: (&Schema, &Schema),
+    tables: &[Compared<'_>],
+    declared: &[Relation],
+) -> Result<Unknowable, DiffError> {
+    limit(sides, LONGEST).await?;
+    let found = look(sides, schemas, tables, declared).await;
+    limit(sides, Duration::ZERO).await?;
+    found
+}
+
+/// How long a statement may wait for a lock: what every reading session begins with.
+const LOCK: Duration = Duration::from_secs(5);
+/// How long one may take: this is worth less than an undisturbed live, or than a comparison that ends.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Bounds the statements of the sessions used here; zero is no bound.
+async fn limit(sides: &Sides, statement: Duration) -> Result<(), PgError> {
+    for session in sides.snapshot.first().iter().chain(&sides.live.first()) {
+        session.set_timeouts(LOCK, statement).await?;
+    }
+    Ok(())
+}
+
+async fn look(
     sides: &Sides,
     schemas: (&Schema, &Schema),
     tables: &[Compared<'_>],

@@ -252,6 +252,7 @@ fn complete(
         relations: draft.relations,
         totals: draft.totals,
         left_out: draft.left_out,
+        doubtful_parents: draft.doubtful_parents,
         files,
     }
 }

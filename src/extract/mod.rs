@@ -10,6 +10,7 @@ mod edges;
 mod layout;
 mod left_out;
 mod pack;
+mod parents;
 mod roots;
 
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::bundle::{
-    BundleError, BundleWriter, LeftOut, ManifestDraft, RootFilter, Source, ToolBuild, Totals,
-    Window,
+    BundleError, BundleWriter, DoubtfulParent, LeftOut, ManifestDraft, RootFilter, Source,
+    ToolBuild, Totals, Window,
 };
 use crate::catalog::{
     Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
@@ -62,6 +63,8 @@ pub struct Extracted {
     pub tables: Vec<(TableName, u64, u64)>,
     /// What was deleted and stays so.
     pub left_out: Vec<LeftOut>,
+    /// Parents in live that may be others.
+    pub doubtful_parents: Vec<DoubtfulParent>,
 }
 
 /// What can go wrong while extracting.
@@ -173,6 +176,8 @@ pub async fn extract(
             rows: unmatched,
         });
     }
+    let doubtful_parents =
+        parents::doubtful(sides, schemas, &relations, &references, &units).await?;
     references
         .add_across_units(session, &candidates, &relations, &units)
         .await?;
@@ -215,6 +220,7 @@ pub async fn extract(
         relations: layout.relations.clone(),
         totals,
         left_out: left_out.clone(),
+        doubtful_parents: doubtful_parents.clone(),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {
@@ -222,6 +228,7 @@ pub async fn extract(
         totals,
         tables,
         left_out,
+        doubtful_parents,
     })
 }
 

@@ -69,6 +69,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
             ..Totals::default()
         },
         left_out: Vec::new(),
+        doubtful_parents: Vec::new(),
     }
 }
 

@@ -170,8 +170,10 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
             ("bundle", json!(extracted.bundle)),
             ("path", json!(request.target)),
             ("left_out", json!(extracted.left_out)),
+            ("doubtful_parents", json!(extracted.doubtful_parents)),
         ],
     };
+    super::warn_of_parents(context, &extracted.doubtful_parents);
     if context.format == Format::Json {
         context.ui.data(&format!("{:#}", outcome.json()));
         return Ok(());

@@ -11,6 +11,7 @@ mod verify;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::bundle::DoubtfulParent;
 use crate::pg::{Access, Conninfo, Session};
 
 use super::args::Command;
@@ -103,6 +104,13 @@ async fn refuse_snapshot(context: &Context, live: &Session) -> Result<(), Failur
         );
     }
     Ok(())
+}
+
+/// Says under whom rows come back, where that is not certain.
+fn warn_of_parents(context: &Context, parents: &[DoubtfulParent]) {
+    for parent in parents {
+        context.ui.warning(&parent.describe());
+    }
 }
 
 /// Both sides.

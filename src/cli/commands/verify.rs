@@ -48,6 +48,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("tool", json!(build::tool())),
             ("absent", json!(verified.absent)),
             ("other_content", json!(verified.other_content)),
+            ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_deleted", json!(bundle.manifest.left_out)),
             ("not_compared", json!(verified.not_compared)),
             ("window", json!(bundle.manifest.window)),
@@ -63,6 +64,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     context
         .ui
         .status(&format!("the certificate is in {}", path.display()));
+    super::warn_of_parents(context, &bundle.manifest.doubtful_parents);
     let lost = total.missing + total.quarantined;
     if total.missing > 0 {
         context.ui.status(&format!(

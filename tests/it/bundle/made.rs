@@ -76,6 +76,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
             ..Totals::default()
         },
         left_out: Vec::new(),
+        doubtful_parents: Vec::new(),
     }
 }
 

@@ -1,24 +1,24 @@
 //! Reads every row of a bundle back from live and compares its content: what came back, what people have changed
 //! since, and what is missing. Every row ends in one state; the sums add up to the bundle.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod bags;
 
-use bytes::Bytes;
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::bundle::{Bundle, BundleError, UnitRows};
-use crate::catalog::{PageSlices, introspect};
+use crate::catalog::introspect;
 use crate::event::{Event, Sink};
 use crate::evidence::Exclusion;
 use crate::ident::{TableName, UnitId};
 use crate::journal::{self, Store};
-use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 use crate::restore::excluded::Excluded;
-use crate::restore::{Batch, Presence, RestoreError, TargetTable, Targets, look};
+use crate::restore::{Batch, Presence, RestoreError, Targets, look};
 
-/// Pages (8 KiB) that one statement reads in physical order: a quarter of a gigabyte.
-const SLICE_PAGES: u64 = 32_768;
+use bags::Bags;
+
 /// Rows named in each list.
 const LISTED: usize = 100;
 /// Rows that one look takes.
@@ -297,76 +297,5 @@ impl Verifier<'_> {
             });
         }
         Ok(())
-    }
-}
-
-/// Rows of tables without a key, counted by content: how many of the bundle's rows live has.
-#[derive(Default)]
-struct Bags {
-    /// By table: content, and how often live has it.
-    counts: BTreeMap<usize, HashMap<Bytes, u64>>,
-}
-
-impl Bags {
-    /// Reads every table without a key once. Memory: the bundle's own rows of such tables.
-    async fn count(
-        session: &Session,
-        bundle: &Bundle,
-        targets: &Targets,
-    ) -> Result<Self, VerifyError> {
-        let mut bags = Self::default();
-        let without_key: Vec<(usize, &TargetTable)> = targets
-            .tables
-            .iter()
-            .enumerate()
-            .filter(|(_, t)| !t.keyed())
-            .collect();
-        if without_key.is_empty() {
-            return Ok(bags);
-        }
-        let mut rows = bundle.read()?;
-        while let Some((_, tables)) = rows.next_unit()? {
-            for (table, lines) in tables {
-                if let Some((_, target)) = without_key.iter().find(|(i, _)| *i == table) {
-                    let counts = bags.counts.entry(table).or_default();
-                    counts.extend(lines.iter().map(|line| (target.project(line), 0)));
-                }
-            }
-        }
-        for (i, target) in without_key {
-            let Some(counts) = bags.counts.get_mut(&i) else {
-                continue;
-            };
-            for slice in PageSlices::of(&target.live, SLICE_PAGES).conditions("t") {
-                let sql = format!(
-                    "copy (select {} from {} t where {slice}) to stdout",
-                    target.column_list(),
-                    target.live.from_sql()
-                );
-                let doing = format!("reading {}", target.name);
-                let mut lines = CopyLines::start(session, &doing, &sql).await?;
-                while let Some(line) = lines.next().await? {
-                    if let Some(count) = counts.get_mut(&line) {
-                        *count += 1;
-                    }
-                }
-            }
-        }
-        Ok(bags)
-    }
-
-    /// Finds one row of that content that was not found before.
-    fn take(&mut self, table: usize, line: &Bytes) -> Presence {
-        match self
-            .counts
-            .get_mut(&table)
-            .and_then(|counts| counts.get_mut(line))
-        {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                Presence::Same
-            }
-            _ => Presence::Absent,
-        }
     }
 }

@@ -27,9 +27,9 @@ mod writer;
 
 pub use error::BundleError;
 pub use format::{
-    Evidence, FORMAT, FormatVersion, LeftOut, Manifest, ManifestColumn, ManifestDraft,
-    ManifestFile, ManifestRelation, ManifestTable, Need, RootFilter, RowEvidence, RowName, Source,
-    SourceSum, ToolBuild, Totals, UnitRecord, Window,
+    DoubtfulParent, Evidence, FORMAT, FormatVersion, LeftOut, Manifest, ManifestColumn,
+    ManifestDraft, ManifestFile, ManifestRelation, ManifestTable, Need, RootFilter, RowEvidence,
+    RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord, Window,
 };
 pub use reader::Bundle;
 pub use rows::{BundleRows, UnitRows};

@@ -254,6 +254,7 @@ fn complete(
         left_out: draft.left_out,
         evidence: draft.evidence,
         unknowable: draft.unknowable,
+        doubtful_parents: draft.doubtful_parents,
         files,
     }
 }

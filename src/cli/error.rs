@@ -6,11 +6,12 @@ use crate::diff::DiffError;
 use crate::evidence::EvidenceError;
 use crate::extract::ExtractError;
 use crate::hold::HoldError;
-use crate::ident::quote_ident;
 use crate::journal::JournalError;
-use crate::pg::{PgError, ServerError};
+use crate::pg::PgError;
 use crate::restore::RestoreError;
 use crate::verify::VerifyError;
+
+use super::pg_hint;
 
 /// Exit codes (DESIGN, command line).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,73 +104,13 @@ impl From<PgError> for Failure {
             PgError::Pooler { .. } => Code::Refused,
             _ => Code::Usage,
         };
-        let hint = error.hint().or_else(|| pg_hint(&error));
+        let hint = error.hint().or_else(|| pg_hint::of(&error));
         Self {
             code,
             message: error.to_string(),
             hint,
         }
     }
-}
-
-/// What usually helps, by SQLSTATE.
-fn pg_hint(error: &PgError) -> Option<String> {
-    let hint = match error {
-        PgError::Server(server) => match server.sqlstate.as_str() {
-            "42501" => missing_right(server),
-            "25006" => "the server is a standby or read-only; connect to the primary".to_owned(),
-            "57014" => {
-                "the statement ran into a time limit set for this role or database".to_owned()
-            }
-            state if state.starts_with("42") && server.doing.contains("--where") => format!(
-                "names are found as by role {} in the snapshot, by its search_path; write schema.name for others",
-                role_of(&server.target)
-            ),
-            "53100" => "the server's disk is full; free space there, then run again".to_owned(),
-            _ => return None,
-        },
-        PgError::Lost { .. } => "run the same command again".to_owned(),
-        _ => return None,
-    };
-    Some(hint)
-}
-
-/// The statement that gives a role the right it lacks, as far as the refusal tells.
-fn missing_right(error: &ServerError) -> String {
-    let role = role_of(&error.target);
-    let message = error.message.as_str();
-    if let Some(database) = message.strip_prefix("permission denied for database ") {
-        return format!(
-            "GRANT CREATE ON DATABASE {} TO {role}: the journal is kept in a schema of its own (docs/RIGHTS.md)",
-            quote_ident(database)
-        );
-    }
-    if error.doing == "adding a table to the journal" {
-        return format!(
-            "another role made the journal: GRANT CREATE ON SCHEMA reinstate TO {role}, or let its owner create table \
-             reinstate.hold (docs/JOURNAL.md)"
-        );
-    }
-    if message == "permission denied for schema reinstate"
-        || (error.doing.contains("journal") && message.starts_with("permission denied for"))
-    {
-        return format!(
-            "another role made the journal: GRANT USAGE ON SCHEMA reinstate TO {role}; \
-             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reinstate TO {role} (docs/RIGHTS.md)"
-        );
-    }
-    if let Some(schema) = message.strip_prefix("permission denied for schema ") {
-        return format!("GRANT USAGE ON SCHEMA {} TO {role}", quote_ident(schema));
-    }
-    format!(
-        "grant {role} what docs/RIGHTS.md lists for it, or leave the table out with --exclude-table"
-    )
-}
-
-/// The role of a session's target as it is shown, as SQL.
-fn role_of(target: &str) -> String {
-    let role = target.rsplit_once(" as ").map_or(target, |(_, role)| role);
-    quote_ident(role)
 }
 
 impl From<DiffError> for Failure {
@@ -292,7 +233,7 @@ impl From<VerifyError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pg::Target;
+    use crate::pg::{ServerError, Target};
 
     fn refused(message: &str, doing: &str) -> Failure {
         let target = Target {

@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod later;
 mod output;
+mod pg_hint;
 mod secrets;
 mod ui;
 mod unknowable;

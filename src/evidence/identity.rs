@@ -33,18 +33,20 @@ const CREATION: &[&str] = &[
     "insert_time",
 ];
 
+/// Whether a column seems to say when its row was created: by its type and its name.
+pub fn says_when_created(column: &Column) -> bool {
+    let time = matches!(
+        column.builtin.as_deref(),
+        Some("timestamp" | "timestamptz" | "date")
+    );
+    let name = column.name.to_lowercase();
+    let named = |c: &str| name == c || name.replace('_', "") == c;
+    time && CREATION.iter().any(|c| named(c))
+}
+
 /// The column that says when a row was created, if the table seems to have one.
 pub(super) fn creation_column(table: &Table) -> Option<&Column> {
-    table.columns.iter().find(|column| {
-        let time = matches!(
-            column.builtin.as_deref(),
-            Some("timestamp" | "timestamptz" | "date")
-        );
-        let name = column.name.to_lowercase();
-        time && CREATION
-            .iter()
-            .any(|c| name == *c || name.replace('_', "") == *c)
-    })
+    table.columns.iter().find(|c| says_when_created(c))
 }
 
 /// How to tell rows of `table` apart; `key` are its key's columns.

@@ -32,6 +32,7 @@ pub use dated::{Dated, date, now};
 pub use exclusion::Exclusion;
 pub use finding::{Finding, SourceKind, Sources, Testimony};
 pub use findings::{Contradiction, Findings};
+pub use identity::says_when_created;
 pub use interval::{Interval, Place};
 pub use selection::Selection;
 

@@ -12,6 +12,7 @@ mod fates;
 mod layout;
 mod left_out;
 mod pack;
+mod parents;
 mod roots;
 
 pub use fates::{Undecided, Undetermined};
@@ -21,8 +22,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::bundle::{
-    BundleError, BundleWriter, LeftOut, ManifestDraft, RootFilter, Source, SourceSum, ToolBuild,
-    Totals, Window,
+    BundleError, BundleWriter, DoubtfulParent, LeftOut, ManifestDraft, RootFilter, Source,
+    SourceSum, ToolBuild, Totals, Window,
 };
 use crate::catalog::{
     Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
@@ -76,6 +77,8 @@ pub struct Extracted {
     pub evidence: Vec<SourceSum>,
     /// What a person should know about the evidence.
     pub notes: Vec<String>,
+    /// Parents in live that may be others.
+    pub doubtful_parents: Vec<DoubtfulParent>,
 }
 
 /// What can go wrong while extracting.
@@ -230,6 +233,8 @@ pub async fn extract(
             rows: unmatched,
         });
     }
+    let doubtful_parents =
+        parents::doubtful(sides, schemas, &relations, &references, units).await?;
     references
         .add_across_units(session, candidates, &relations, units)
         .await?;
@@ -264,6 +269,7 @@ pub async fn extract(
         left_out: left_out.clone(),
         evidence: evidence.clone(),
         unknowable: Some(unknowable),
+        doubtful_parents: doubtful_parents.clone(),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {
@@ -273,6 +279,7 @@ pub async fn extract(
         left_out,
         evidence,
         notes: dated.notes,
+        doubtful_parents,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::pg::{Access, PgError, Session};
 
 use super::insert::Attempt;
 use super::run::Worker;
+use super::waiting::Turn;
 use super::{Batch, Conflict, RestoreError};
 
 /// Bounds of a batch, in rows.
@@ -50,7 +51,11 @@ impl Worker<'_> {
                 // No unit is at fault: the run stops, and goes on when it is called again.
                 Err(error) if error.is_general() => return Err(error.into()),
                 Err(error) => {
+                    let barred = self.session.was_given_up() && error.is_transient();
                     self.renew().await?;
+                    if barred && self.wait_at_the_gate(batch, &error).await {
+                        continue;
+                    }
                     return Ok(match error.sqlstate() {
                         Some("57014") => Outcome::TooSlow,
                         _ => Outcome::Refused(error),
@@ -60,10 +65,28 @@ impl Worker<'_> {
         }
     }
 
+    /// Pauses where a whole table is locked: no part of the batch could go in. False when patience has ended, until a batch
+    /// commits again: then the batch is taken apart, for units that have no row in that table can go on.
+    async fn wait_at_the_gate(&mut self, batch: &Batch, error: &PgError) -> bool {
+        let turn = self.barred.unwrap_or_else(Turn::first);
+        if turn.last() || self.interrupt.asked() {
+            return false;
+        }
+        let next = turn.next();
+        (self.sink)(Event::BatchRetried {
+            reason: error.to_string(),
+            units: batch.units.len() as u64,
+        });
+        tokio::time::sleep(next.pause_before()).await;
+        self.barred = Some(next);
+        true
+    }
+
     fn committed(&mut self, number: i64, batch: &Batch, took: Duration) {
         self.prepared.history.last_batch = number;
         self.prepared.history.done.extend(batch.numbers());
         self.reconnects = 0;
+        self.barred = None;
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         (self.sink)(Event::BatchCommitted {
             batch: number,

@@ -14,7 +14,7 @@ use crate::pg::{Access, Conninfo, PgError, Session};
 use super::excluded::{self, Excluded};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
-use super::waiting::Waiting;
+use super::waiting::{Turn, Waiting};
 use super::{Batch, RestoreError, Settings, Tally, checks};
 
 /// Rows of the first batch; the number then follows the time that batches take.
@@ -30,7 +30,7 @@ impl Interrupt {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    fn asked(&self) -> bool {
+    pub(super) fn asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -93,6 +93,7 @@ pub async fn execute(
         quarantined: Vec::new(),
         batch_rows: FIRST_BATCH,
         waiting: Waiting::default(),
+        barred: None,
         units_done: 0,
         reconnects: 0,
     };
@@ -158,7 +159,7 @@ pub(super) struct Worker<'a> {
     pub(super) limit: Duration,
     pub(super) prepared: Prepared,
     pub(super) run: RunId,
-    interrupt: &'a Interrupt,
+    pub(super) interrupt: &'a Interrupt,
     pub(super) sink: Sink<'a>,
     /// Units left out, here or because they depend on one.
     pub(super) out: HashSet<UnitId>,
@@ -166,6 +167,8 @@ pub(super) struct Worker<'a> {
     pub(super) batch_rows: usize,
     /// Units whose rows somebody else holds, and those that depend on them.
     pub(super) waiting: Waiting,
+    /// Since when a table is locked, and when it is tried again.
+    pub(super) barred: Option<Turn>,
     units_done: u64,
     pub(super) reconnects: u32,
 }

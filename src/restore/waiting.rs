@@ -43,6 +43,11 @@ impl Turn {
         }
     }
 
+    /// How long until then.
+    pub(super) fn pause_before(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
     /// Whether patience has ended.
     pub(super) fn last(self) -> bool {
         self.since.is_some_and(|s| s.elapsed() >= PATIENCE)

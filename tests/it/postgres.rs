@@ -2,6 +2,7 @@
 //! so that a new major version that behaves otherwise is noticed here first.
 
 mod inserting;
+mod locks;
 mod triggers;
 mod xmin;
 

@@ -16,6 +16,7 @@ mod locked;
 mod neighbours;
 mod people;
 mod refused;
+mod retyped;
 mod rights;
 mod stories;
 mod story;

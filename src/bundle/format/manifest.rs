@@ -7,7 +7,7 @@ use crate::bundle::BundleError;
 use crate::bundle::check;
 use crate::bundle::names::MANIFEST;
 use crate::diff::Unknowable;
-use crate::ident::TableName;
+use crate::ident::{Key, TableName};
 
 /// The manifest. Its SHA-256 is the bundle's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct Manifest {
     /// What `extract` could not tell; none in a bundle of format 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknowable: Option<Unknowable>,
+    /// Relations over which rows of the bundle need a parent that looked like another row in live.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubtful_parents: Vec<DoubtfulParent>,
     /// Every file but the manifest and its digest.
     pub files: Vec<ManifestFile>,
 }
@@ -78,6 +81,8 @@ pub struct ManifestDraft {
     pub evidence: Vec<SourceSum>,
     /// See [`Manifest::unknowable`].
     pub unknowable: Option<Unknowable>,
+    /// See [`Manifest::doubtful_parents`].
+    pub doubtful_parents: Vec<DoubtfulParent>,
 }
 
 /// A build of this program.
@@ -177,6 +182,46 @@ pub struct LeftOut {
     pub reason: String,
     /// How many rows.
     pub rows: u64,
+}
+
+/// Rows of one table that reference, in live, rows that may not be those that they referenced in the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoubtfulParent {
+    /// The table whose rows reference.
+    pub child: TableName,
+    /// The table referenced.
+    pub parent: TableName,
+    /// What differs: its time of creation, or other unique keys.
+    pub columns: Vec<String>,
+    /// How many parents.
+    pub parents: u64,
+    /// How many rows reference them.
+    pub rows: u64,
+    /// Those parents by the columns referenced, the first few.
+    pub keys: Vec<Key>,
+}
+
+impl DoubtfulParent {
+    /// For people.
+    pub fn describe(&self) -> String {
+        let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
+        let more = match self.parents.saturating_sub(self.keys.len() as u64) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        format!(
+            "{} of {} reference {} {}{more}, whose {} in live was another than in the backup when the bundle was made: an edited \
+             row, or a stranger under the same key? They come back under it",
+            match self.rows {
+                1 => "1 row".to_owned(),
+                n => format!("{n} rows"),
+            },
+            self.child,
+            self.parent,
+            keys.join(", "),
+            self.columns.join(", "),
+        )
+    }
 }
 
 /// A file of the bundle.

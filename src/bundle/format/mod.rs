@@ -13,8 +13,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use manifest::{
-    LeftOut, Manifest, ManifestDraft, ManifestFile, RootFilter, Source, SourceSum, ToolBuild,
-    Totals, Window,
+    DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestFile, RootFilter, Source, SourceSum,
+    ToolBuild, Totals, Window,
 };
 pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
 pub(super) use unit::UnitLine;

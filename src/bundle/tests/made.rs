@@ -72,6 +72,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
         left_out: Vec::new(),
         evidence: Vec::new(),
         unknowable: None,
+        doubtful_parents: Vec::new(),
     }
 }
 

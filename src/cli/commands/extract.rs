@@ -245,8 +245,10 @@ fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result
             ("left_out", json!(extracted.left_out)),
             ("evidence", json!(extracted.evidence)),
             ("notes", json!(extracted.notes)),
+            ("doubtful_parents", json!(extracted.doubtful_parents)),
         ],
     };
+    super::warn_of_parents(context, &extracted.doubtful_parents);
     if context.format == Format::Json {
         context.ui.data(&format!("{:#}", outcome.json()));
         return Ok(());

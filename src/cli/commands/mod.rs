@@ -17,6 +17,7 @@ mod verify;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::bundle::DoubtfulParent;
 use crate::pg::{Access, Conninfo, Session};
 
 use super::args::Command;
@@ -117,6 +118,13 @@ async fn refuse_snapshot(context: &Context, live: &Session) -> Result<(), Failur
         );
     }
     Ok(())
+}
+
+/// Says under whom rows come back, where that is not certain.
+fn warn_of_parents(context: &Context, parents: &[DoubtfulParent]) {
+    for parent in parents {
+        context.ui.warning(&parent.describe());
+    }
 }
 
 /// Both sides.

@@ -50,6 +50,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("absent", json!(verified.absent)),
             ("excluded_but_back", json!(verified.excluded_but_back)),
             ("other_content", json!(verified.other_content)),
+            ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_deleted", json!(bundle.manifest.left_out)),
             ("not_compared", json!(verified.not_compared)),
             ("window", json!(bundle.manifest.window)),
@@ -66,6 +67,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     context
         .ui
         .status(&format!("the certificate is in {}", path.display()));
+    super::warn_of_parents(context, &bundle.manifest.doubtful_parents);
     let lost = total.missing + total.quarantined;
     if total.missing > 0 {
         context.ui.status(&format!(

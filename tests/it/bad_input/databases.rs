@@ -47,6 +47,34 @@ fn databases_with_nothing_in_common() {
     }
 }
 
+/// The server itself runs such a function whenever it plans a statement on the table.
+#[test]
+fn an_index_over_a_function_that_names_things_without_their_schema() {
+    let story = Story::begin();
+    let setup = "create table ix (id int primary key, v text);
+        create function trimmed(text) returns text immutable language sql as 'select btrim($1)';
+        create function outer_trimmed(text) returns text immutable language sql as 'select trimmed($1)';
+        create index on ix (outer_trimmed(v));
+        insert into ix values (1, 'a')";
+    story.live.run(setup);
+    story.snapshot.run(setup);
+    let parts = [
+        "public.ix",
+        "trimmed(text) does not exist",
+        "ALTER FUNCTION",
+    ];
+    story.refuses(["diff"], 2, &parts);
+    let cure = "alter function outer_trimmed(text) set search_path = public";
+    story.live.run(cure);
+    story.snapshot.run(cure);
+    story
+        .command(["diff"])
+        .output()
+        .map(crate::support::Output::from)
+        .unwrap()
+        .expect_code(1);
+}
+
 #[test]
 fn tables_that_are_not_there() {
     let story = Story::begin();

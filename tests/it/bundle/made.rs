@@ -82,6 +82,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
         left_out: Vec::new(),
         evidence: Vec::new(),
         unknowable: None,
+        doubtful_parents: Vec::new(),
     }
 }
 

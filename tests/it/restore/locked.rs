@@ -6,6 +6,21 @@ use super::library::{LOST, incident};
 use super::{Incident, Ledger};
 use crate::support::dump;
 
+/// A locked table is waited for: no batch is taken apart for it.
+fn waited_whole(incident: &Incident, units: u64) {
+    for entry in std::fs::read_dir(incident.case.file("runs")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let refused = text.lines().filter(|l| l.contains("lock timeout"));
+        let sizes: Vec<serde_json::Value> = refused
+            .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["units"].clone())
+            .collect();
+        assert!(
+            !sizes.is_empty() && sizes.iter().all(|s| *s == units),
+            "{sizes:?}"
+        );
+    }
+}
+
 /// What a run recorded of itself never speaks of answers that were mixed up.
 fn unmixed(incident: &Incident) {
     for entry in std::fs::read_dir(incident.case.file("runs")).unwrap() {
@@ -31,6 +46,7 @@ fn a_table_that_is_locked_for_a_while_is_waited_for() {
     assert_eq!(dump(&incident.live), incident.before);
     Ledger::of(&incident.verify(&["--strict"]).ok()).expect(&[("identical", LOST)]);
     unmixed(&incident);
+    waited_whole(&incident, 10);
 }
 
 /// The default is looked up when COPY starts, under our own search path.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
+use crate::cli::commands::warn_of_parents;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
@@ -29,6 +30,7 @@ pub(super) fn show(
         Format::Json => context.ui.data(&document),
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
     }
+    warn_of_parents(context, &bundle.manifest.doubtful_parents);
     let refused = plan.tables.values().any(|t| t.refuses());
     context.ui.status(&match plan.tally.total().inserted {
         _ if refused => "nothing was changed, and --execute is refused until what the plan names as in the way is gone"
@@ -75,6 +77,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
             ("resumes", json!(plan.resumes)),
             ("excluded_but_back", json!(plan.excluded_but_back)),
             ("checks", json!(plan.tables)),
+            ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_out", Value::Array(left_out)),
             ("unknowable", json!(bundle.manifest.unknowable)),
         ],

@@ -13,7 +13,6 @@
 
 pub mod audit;
 pub mod bracket;
-mod bracket_bag;
 mod commits;
 mod dated;
 pub mod dead_tuples;
@@ -25,7 +24,6 @@ mod interval;
 pub mod listing;
 mod selection;
 pub mod timeline;
-mod tuple;
 
 pub use commits::{Commits, tracked};
 pub use dated::{Dated, date, now};

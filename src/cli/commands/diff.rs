@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::catalog::{Comparable, Drift, Schema, compare, introspect};
+use crate::catalog::{Comparable, Drift, Schema};
 use crate::cli::args::{self, DepthArg, Format};
 use crate::cli::case_file::CaseFile;
 use crate::cli::context::Context;
@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::ident::TableName;
 
 use super::open_both;
-use super::select::{EXCLUDE, check_patterns, patterns, refuse_strangers, refuse_unreadable};
+use super::select::{EXCLUDE, Schemas, patterns, refuse_unreadable, schemas};
 
 /// A table whose rows are mostly missing is suspicious beyond this many rows.
 const MANY_ROWS: u64 = 1_000;
@@ -23,13 +23,11 @@ const MANY_ROWS: u64 = 1_000;
 pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Failure> {
     let patterns = patterns(&args.tables)?;
     let both = open_both(context).await?;
-    let (snapshot, live) = tokio::try_join!(
-        introspect(&both.snapshot_session),
-        introspect(&both.live_session)
-    )?;
-    let mut pairs = compare(&snapshot, &live);
-    refuse_strangers(&both, &pairs)?;
-    check_patterns(&args.tables, &pairs)?;
+    let Schemas {
+        snapshot,
+        live,
+        mut pairs,
+    } = schemas(&both, &args.tables).await?;
     pairs.retain(|(t, _)| patterns.chooses(t));
     if pairs.is_empty() {
         return Err(Failure::usage("no table is left to compare")
@@ -225,7 +223,7 @@ fn warn(context: &Context, report: &DiffReport) {
         context.ui.status(&format!(
             "{} missing in live; the keys are in diff.jsonl. Next: {}",
             counted(deleted, "row"),
-            context.next("extract")
+            context.next("timeline")
         ));
     }
 }

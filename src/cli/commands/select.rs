@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Comparable, Drift, Relation, TablePatterns};
+use crate::catalog::{Comparable, Drift, Relation, Schema, TablePatterns, compare, introspect};
 use crate::cli::args;
 use crate::cli::error::Failure;
 use crate::ident::{TableName, quote_ident};
@@ -15,6 +15,29 @@ pub(super) type Pairs = [(TableName, Result<Box<Comparable>, Drift>)];
 /// Tables named in one hint.
 const NAMED: usize = 3;
 
+/// Both schemas, and what their tables have in common.
+pub(super) struct Schemas {
+    pub(super) snapshot: Schema,
+    pub(super) live: Schema,
+    pub(super) pairs: Vec<(TableName, Result<Box<Comparable>, Drift>)>,
+}
+
+/// Learns both schemas. Refuses databases without anything in common, and patterns that match nothing.
+pub(super) async fn schemas(both: &Both, tables: &args::Tables) -> Result<Schemas, Failure> {
+    let (snapshot, live) = tokio::try_join!(
+        introspect(&both.snapshot_session),
+        introspect(&both.live_session)
+    )?;
+    let pairs = compare(&snapshot, &live);
+    refuse_strangers(both, &pairs)?;
+    check_patterns(tables, &pairs)?;
+    Ok(Schemas {
+        snapshot,
+        live,
+        pairs,
+    })
+}
+
 /// The patterns of the three options.
 pub(super) fn patterns(tables: &args::Tables) -> Result<TablePatterns, Failure> {
     TablePatterns::parse(&tables.schema, &tables.table, &tables.exclude_table)
@@ -22,7 +45,7 @@ pub(super) fn patterns(tables: &args::Tables) -> Result<TablePatterns, Failure> 
 }
 
 /// Every pattern must match something: a misspelt one would leave a table out, or in, without a word.
-pub(super) fn check_patterns(tables: &args::Tables, pairs: &Pairs) -> Result<(), Failure> {
+fn check_patterns(tables: &args::Tables, pairs: &Pairs) -> Result<(), Failure> {
     let options: [(&str, &[String]); 3] = [
         ("--schema", &tables.schema),
         ("--table", &tables.table),
@@ -63,7 +86,7 @@ fn nearest(text: &str, pairs: &Pairs) -> String {
 }
 
 /// Two databases that have nothing to do with each other, or nothing in them.
-pub(super) fn refuse_strangers(both: &Both, pairs: &Pairs) -> Result<(), Failure> {
+fn refuse_strangers(both: &Both, pairs: &Pairs) -> Result<(), Failure> {
     let hint = "is one of them the wrong database, or still empty?";
     let (snapshot, live) = (both.snapshot_session.target(), both.live_session.target());
     if pairs.is_empty() {

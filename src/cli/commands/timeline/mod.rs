@@ -5,7 +5,6 @@ mod shown;
 
 use jiff::SignedDuration;
 
-use crate::catalog::{compare, introspect};
 use crate::cli::args::{self, Format};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
@@ -14,7 +13,7 @@ use crate::event::Event;
 use crate::evidence::timeline::{MOST_BUCKETS, Timeline, timeline};
 use crate::evidence::{Selection, date};
 
-use super::select::{EXCLUDE, check_patterns, patterns, refuse_strangers, refuse_unreadable};
+use super::select::{EXCLUDE, Schemas, patterns, refuse_unreadable, schemas};
 use super::{open_both, sources, undecided};
 
 use shown::Shown;
@@ -24,13 +23,11 @@ pub(super) async fn run(context: &Context, args: args::Timeline) -> Result<Code,
     let patterns = patterns(&args.tables)?;
     let snapshot_time = sources::snapshot_time(context, &args.evidence)?;
     let both = open_both(context).await?;
-    let (snapshot, live) = tokio::try_join!(
-        introspect(&both.snapshot_session),
-        introspect(&both.live_session)
-    )?;
-    let mut pairs = compare(&snapshot, &live);
-    refuse_strangers(&both, &pairs)?;
-    check_patterns(&args.tables, &pairs)?;
+    let Schemas {
+        snapshot,
+        mut pairs,
+        ..
+    } = schemas(&both, &args.tables).await?;
     pairs.retain(|(t, _)| patterns.chooses(t));
     refuse_unreadable(&both, &pairs, EXCLUDE)?;
     let mut evidence =

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::context::Context;
 use crate::cli::output::{columns, counted, grouped};
-use crate::evidence::timeline::Timeline;
+use crate::evidence::timeline::{BigTransaction, Timeline};
 use crate::evidence::{Dated, Interval};
 use crate::ident::TableName;
 
@@ -16,6 +16,11 @@ const BAR: u64 = 40;
 const LINES: usize = 200;
 /// Kinds of vague evidence that are shown.
 const VAGUE: usize = 8;
+
+/// Transactions that are shown.
+const TRANSACTIONS: usize = 5;
+/// A transaction is worth a line where it deleted at least this part of all rows.
+const FEW: u64 = 1_000;
 
 /// A timeline with the candidates that it is drawn from.
 pub(super) struct Shown<'a> {
@@ -57,14 +62,7 @@ impl Shown<'_> {
             let more = self.drawn.vague.len() - VAGUE;
             say(&format!("and {more} more such intervals in timeline.json"));
         }
-        for transaction in self.drawn.transactions.iter().take(5) {
-            say(&format!(
-                "transaction {} in {}: {}",
-                transaction.xid,
-                transaction.interval,
-                self.each(&transaction.tables)
-            ));
-        }
+        self.print_transactions(context);
         if let Some(span) = self.drawn.span {
             let first = span
                 .from
@@ -85,6 +83,31 @@ impl Shown<'_> {
             context.ui.status(&format!(
                 "look at what lies around it, then: {}",
                 context.next(&format!("extract --from {from} --to {to}"))
+            ));
+        }
+    }
+
+    /// The biggest transactions; not where each deleted a row or so, as an application does it.
+    fn print_transactions(&self, context: &Context) {
+        let rows = |t: &BigTransaction| t.tables.values().sum::<u64>();
+        let Some(biggest) = self.drawn.transactions.first().map(rows) else {
+            return;
+        };
+        let known = self.drawn.known_transactions;
+        if biggest * FEW < self.drawn.rows && known > TRANSACTIONS as u64 {
+            context.ui.data(&format!(
+                "{} transactions are known, none of which deleted more than {}",
+                grouped(known),
+                counted(biggest, "row")
+            ));
+            return;
+        }
+        for transaction in self.drawn.transactions.iter().take(TRANSACTIONS) {
+            context.ui.data(&format!(
+                "transaction {} in {}: {}",
+                transaction.xid,
+                transaction.interval,
+                self.each(&transaction.tables)
             ));
         }
     }

@@ -6,21 +6,20 @@ use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::bundle::SourceSum;
-use crate::catalog::{compare, introspect, merge_relations};
-use crate::cli::args::{self, Format, UndeterminedArg};
+use crate::catalog::merge_relations;
+use crate::cli::args::{self, UndeterminedArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
-use crate::cli::output::{Outcome, counted, grouped};
 use crate::diff::Sides;
 use crate::event::Event;
 use crate::evidence::{EvidenceError, Interval, Selection};
-use crate::extract::{ExtractError, Extracted, Request, Undetermined, extract};
+use crate::extract::{ExtractError, Request, Undetermined, extract};
 use crate::ident::{Key, TableName};
 
+mod report;
+
 use super::select::{
-    EXCLUDE_UNRELATED, check_patterns, leave_out_unrelated, patterns, refuse_strangers,
-    refuse_unreadable,
+    EXCLUDE_UNRELATED, Schemas, leave_out_unrelated, patterns, refuse_unreadable, schemas,
 };
 use super::sources::{self, moment, snapshot_time};
 use super::undecided::UndeterminedList;
@@ -29,13 +28,11 @@ use super::{build, open_both};
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
     let request = request(context, &args)?;
     let both = open_both(context).await?;
-    let (snapshot, live) = tokio::try_join!(
-        introspect(&both.snapshot_session),
-        introspect(&both.live_session)
-    )?;
-    let mut pairs = compare(&snapshot, &live);
-    refuse_strangers(&both, &pairs)?;
-    check_patterns(&args.tables, &pairs)?;
+    let Schemas {
+        snapshot,
+        live,
+        mut pairs,
+    } = schemas(&both, &args.tables).await?;
     check_declared(context, &snapshot)?;
     let relations = merge_relations(&snapshot, &live, &context.config.relations);
     leave_out_unrelated(&args.tables.exclude_table, &relations, &mut pairs)?;
@@ -61,7 +58,7 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         ExtractError::Evidence(EvidenceError::None { .. }) => evidence.explain(e.into()),
         _ => e.into(),
     })?;
-    report(context, &request, &extracted)?;
+    report::report(context, &request, &extracted)?;
     Ok(Code::Done)
 }
 
@@ -218,88 +215,4 @@ fn check_declared(context: &Context, snapshot: &crate::catalog::Schema) -> Resul
         }
     }
     Ok(())
-}
-
-fn report(context: &Context, request: &Request, extracted: &Extracted) -> Result<(), Failure> {
-    let t = &extracted.totals;
-    let outcome = Outcome {
-        command: "extract",
-        run: None,
-        totals: vec![
-            ("rows", t.rows),
-            ("units", t.units),
-            ("relinks", t.relinks),
-            ("outside_window", t.outside_window),
-            ("undetermined", t.undetermined),
-            ("excluded", t.excluded),
-            ("attachments", t.attachments),
-        ],
-        tables: extracted
-            .tables
-            .iter()
-            .map(|(table, rows, units)| (table.clone(), vec![("rows", *rows), ("units", *units)]))
-            .collect(),
-        beside: vec![
-            ("bundle", json!(extracted.bundle)),
-            ("path", json!(request.target)),
-            ("left_out", json!(extracted.left_out)),
-            ("evidence", json!(extracted.evidence)),
-            ("notes", json!(extracted.notes)),
-            ("doubtful_parents", json!(extracted.doubtful_parents)),
-        ],
-    };
-    super::warn_of_parents(context, &extracted.doubtful_parents);
-    if context.format == Format::Json {
-        context.ui.data(&format!("{:#}", outcome.json()));
-        return Ok(());
-    }
-    context.ui.data(&outcome.text());
-    for left in extracted.left_out.iter().filter(|l| l.rows > 0) {
-        context.ui.data(&format!(
-            "left deleted: {} of {}: {}",
-            counted(left.rows, "row"),
-            left.table,
-            left.reason
-        ));
-    }
-    for left in extracted.left_out.iter().filter(|l| l.rows == 0) {
-        context.ui.warning(&format!(
-            "{} was not looked at: {}",
-            left.table, left.reason
-        ));
-    }
-    let told = |s: &&SourceSum| s.source != "none";
-    let any = extracted.evidence.iter().any(|s| told(&s));
-    for source in extracted.evidence.iter().filter(|_| any) {
-        context.ui.data(&dated(source));
-    }
-    for note in &extracted.notes {
-        context.ui.status(note);
-    }
-    if request.snapshot_time.is_none() && request.selection.is_everything() {
-        context.ui.status("the time of the backup is unknown (--snapshot-time): nothing says when these rows were deleted");
-    }
-    let short: String = extracted.bundle.chars().take(8).collect();
-    context.ui.status(&format!(
-        "bundle {short} is in {}. Next: {}",
-        request.target.display(),
-        context.next_on("restore", &request.target)
-    ));
-    Ok(())
-}
-
-/// How many rows a source dates, for people.
-fn dated(sum: &SourceSum) -> String {
-    let what = match sum.source.as_str() {
-        "none" => "nothing tells when".to_owned(),
-        source => format!("evidence by {source}"),
-    };
-    let mut text = format!("{what}: {}", counted(sum.rows, "row"));
-    if sum.with_transaction > 0 {
-        text += &format!(", of {} the transaction", grouped(sum.with_transaction));
-    }
-    if sum.contradicted > 0 {
-        text += &format!(", {} contradicted", grouped(sum.contradicted));
-    }
-    text
 }

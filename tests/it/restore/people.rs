@@ -109,6 +109,6 @@ fn columns_that_live_lost_are_named() {
     let verified = Ledger::of(&output);
     assert_eq!(
         verified.get("not_compared").to_string(),
-        "[{\"table\":\"public.t\",\"columns\":[\"dropped\"]}]"
+        "[{\"table\":\"public.t\",\"columns\":[\"dropped\"],\"reason\":\"live no longer has it\"}]"
     );
 }

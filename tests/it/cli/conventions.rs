@@ -190,7 +190,7 @@ fn the_next_command_can_be_copied() {
     let case = story.case.path().display();
     let said = story.run(["diff"]).expect_code(1).stderr;
     assert!(
-        said.contains(&format!("Next: reinstate -C {case} extract")),
+        said.contains(&format!("Next: reinstate -C {case} timeline")),
         "{said}"
     );
     let elsewhere = Case::new();

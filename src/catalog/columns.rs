@@ -45,7 +45,10 @@ fn question(version: u32) -> String {
                                                   and k.conkey = array[a.attnum]),
                 a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity::text,
                 {provider}, {locale}, {collation_version}, l.collisdeterministic,
-                format_type(u.oid, -1), u.typtype = 'e', e.nspname::text, e.oprname::text
+                format_type(u.oid, -1), u.typtype = 'e', e.nspname::text, e.oprname::text,
+                a.attidentity <> '' or exists (
+                    select from pg_attrdef v where v.adrelid = a.attrelid and v.adnum = a.attnum
+                                             and pg_get_expr(v.adbin, v.adrelid) like 'nextval(%')
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
            join pg_type t on t.oid = a.atttypid
@@ -126,6 +129,7 @@ fn column(row: &Row) -> Column {
         builtin: row.get(3),
         not_null: row.get(4),
         has_default: row.get(5),
+        drawn: row.get(16),
         generated: row.get(6),
         identity: match row.get::<_, &str>(7) {
             "a" => Some(Identity::Always),

@@ -77,6 +77,8 @@ pub struct Column {
     pub not_null: bool,
     /// Has a default, an identity or a generation expression.
     pub has_default: bool,
+    /// Its values come from a sequence: by identity or default.
+    pub drawn: bool,
     /// Computed by the server (`GENERATED ALWAYS AS (…)`): never inserted.
     pub generated: bool,
     /// Identity column.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{EvidenceError, EvidenceSource, Findings, Interval, Place, Selection};
 use crate::catalog::{Comparable, Drift};
 use crate::diff::{Candidates, Sides};
-use crate::event::Sink;
+use crate::event::{Event, Sink};
 use crate::ident::TableName;
 use crate::pg::{PgError, Session};
 
@@ -59,6 +59,10 @@ pub async fn date(
             "of {contradicted} rows the evidence contradicts itself, which decides nothing about them: reinstate timeline \
              lists them in contradictions.jsonl"
         ));
+    }
+    // Said at once: where the work ends in a refusal, this is often why.
+    for text in &notes {
+        sink(Event::Note { text: text.clone() });
     }
     Ok(Dated {
         candidates,

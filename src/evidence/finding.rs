@@ -96,10 +96,14 @@ pub struct Testimony {
     pub source: SourceKind,
 }
 
-/// The transaction as far as the sources agree.
+/// The transaction as far as the sources agree: each variant knows more than those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Transaction {
     Unknown,
+    /// A transaction or a part of one, from a savepoint to the next: dead tuples carry such numbers.
+    Part(u32),
+    /// Several such numbers: of no use.
+    Parts,
     Known(u32),
     Disputed,
 }
@@ -108,8 +112,12 @@ impl Transaction {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unknown, one) | (one, Self::Unknown) => one,
-            (Self::Known(a), Self::Known(b)) if a == b => self,
-            _ => Self::Disputed,
+            (a, b) if a == b => a,
+            (Self::Disputed, _) | (_, Self::Disputed) | (Self::Known(_), Self::Known(_)) => {
+                Self::Disputed
+            }
+            (known @ Self::Known(_), _) | (_, known @ Self::Known(_)) => known,
+            _ => Self::Parts,
         }
     }
 }
@@ -140,9 +148,11 @@ impl Finding {
     #[must_use]
     pub fn hear(self, testimony: &Testimony) -> Self {
         let Interval { from, to } = testimony.interval;
-        let said = testimony
-            .transaction
-            .map_or(Transaction::Unknown, Transaction::Known);
+        let said = match (testimony.transaction, testimony.source) {
+            (None, _) => Transaction::Unknown,
+            (Some(xid), SourceKind::DeadTuples) => Transaction::Part(xid),
+            (Some(xid), _) => Transaction::Known(xid),
+        };
         Self {
             common: (self.common.0.max(from), self.common.1.min(to)),
             hull: Interval {
@@ -175,9 +185,14 @@ impl Finding {
     /// The transaction that deleted it, where somebody knows and nobody disagrees.
     pub fn transaction(&self) -> Option<u32> {
         match self.transaction {
-            Transaction::Known(xid) => Some(xid),
+            Transaction::Known(xid) | Transaction::Part(xid) => Some(xid),
             _ => None,
         }
+    }
+
+    /// Whether that number may be of a part of a transaction only.
+    pub fn is_part(&self) -> bool {
+        matches!(self.transaction, Transaction::Part(_))
     }
 
     /// Who has said something.
@@ -240,7 +255,8 @@ mod tests {
                 t.interval.from.is_none_or(|from| from <= at(s)) && at(s) < t.interval.to
             }));
             let one_transaction = {
-                let mut xids: Vec<u32> = all.iter().filter_map(|t| t.transaction).collect();
+                let whole = all.iter().filter(|t| t.source != SourceKind::DeadTuples);
+                let mut xids: Vec<u32> = whole.filter_map(|t| t.transaction).collect();
                 xids.sort_unstable();
                 xids.dedup();
                 xids.len() < 2

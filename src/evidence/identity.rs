@@ -44,9 +44,12 @@ pub fn says_when_created(column: &Column) -> bool {
     time && CREATION.iter().any(|c| named(c))
 }
 
-/// The column that says when a row was created, if the table seems to have one.
+/// The column that says to the moment when a row was created, if the table seems to have one. A date does not tell two rows
+/// of one day apart.
 pub(super) fn creation_column(table: &Table) -> Option<&Column> {
-    table.columns.iter().find(|c| says_when_created(c))
+    let exact = |c: &&Column| c.builtin.as_deref() != Some("date");
+    let mut columns = table.columns.iter().filter(exact);
+    columns.find(|c| says_when_created(c))
 }
 
 /// How to tell rows of `table` apart; `key` are its key's columns.
@@ -67,5 +70,5 @@ pub(super) fn telling(table: &Table, key: &[String]) -> Telling {
 fn handed_out(column: &Column) -> bool {
     let integer = matches!(column.builtin.as_deref(), Some("int2" | "int4" | "int8"));
     let uuid = column.builtin.as_deref() == Some("uuid");
-    uuid || (integer && (column.has_default || column.identity.is_some()))
+    uuid || (integer && column.drawn)
 }

@@ -34,6 +34,8 @@ impl Selection {
             (None, _) => Place::Inside,
             (Some(_), None) => Place::Straddling,
             (Some(wanted), Some(xid)) if wanted.contains(&xid) => Place::Inside,
+            // A part of a transaction has a number of its own, and could be part of one that was asked for.
+            (Some(_), Some(_)) if finding.is_part() => Place::Straddling,
             (Some(_), Some(_)) => Place::Outside,
         };
         match (by_time, by_transaction) {
@@ -63,12 +65,27 @@ mod tests {
     }
 
     fn known(from: i64, to: i64, transaction: Option<u32>) -> Finding {
+        by(SourceKind::Audit, from, to, transaction)
+    }
+
+    fn by(source: SourceKind, from: i64, to: i64, transaction: Option<u32>) -> Finding {
         Finding::unknown(interval(0, 100)).hear(&Testimony {
             node: 0,
             interval: interval(from, to),
             transaction,
-            source: SourceKind::Audit,
+            source,
         })
+    }
+
+    #[test]
+    fn the_number_of_a_savepoint_rules_nothing_out() {
+        let selection = Selection {
+            window: None,
+            transactions: Some(HashSet::from([7])),
+        };
+        let dead = |xid| by(SourceKind::DeadTuples, 12, 13, Some(xid));
+        assert_eq!(selection.place(&dead(7)), Place::Inside);
+        assert_eq!(selection.place(&dead(8)), Place::Straddling);
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub(super) async fn decide(
     }
     match request.undetermined {
         Undetermined::Refuse if !undetermined.is_empty() => {
-            return Err(refusal(dated, &undetermined));
+            return Err(refusal(request, dated, &undetermined));
         }
         Undetermined::Exclude => {
             fates = known.fates(Fate::Stays);
@@ -134,13 +134,14 @@ pub(super) async fn decide(
     })
 }
 
-fn refusal(dated: &Dated, undetermined: &[Node]) -> ExtractError {
+fn refusal(request: &Request, dated: &Dated, undetermined: &[Node]) -> ExtractError {
     let mut tables: BTreeMap<usize, u64> = BTreeMap::new();
     for node in undetermined {
         *tables.entry(dated.candidates.place(*node).0).or_default() += 1;
     }
     ExtractError::Undetermined {
         rows: undetermined.len() as u64,
+        asked_for: request.asked_for(),
         tables: tables
             .into_iter()
             .map(|(t, n)| (dated.candidates.tables[t].snapshot.name.clone(), n))
@@ -200,13 +201,17 @@ fn reason(request: &Request, fate: Fate, straddles: bool, uncertain: bool) -> St
             let by = exclusion(entry);
             format!("hangs from an excluded row of {}: {}", by.table, by.reason)
         }
-        Fate::Stays if straddles => {
-            "nobody knows whether it was deleted in the window (--undetermined exclude)".into()
+        Fate::Stays if straddles => format!(
+            "nobody knows whether it was deleted {} (--undetermined exclude)",
+            request.asked_for()
+        ),
+        Fate::Stays if request.selection.window.is_none() => {
+            "deleted by another transaction".into()
         }
         Fate::Stays => "deleted outside the window".into(),
         Fate::Hangs => "hangs from a row that stays deleted".into(),
         Fate::Blocked => {
-            "belongs to a unit that needs a row which was deleted outside the window".into()
+            "belongs to a unit that needs a row which was deleted, and does not come".into()
         }
         Fate::Free if uncertain => super::left_out::UNCERTAIN.into(),
         Fate::Free => super::left_out::NOT_ASKED_FOR.into(),

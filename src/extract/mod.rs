@@ -62,6 +62,16 @@ pub struct Request {
     pub target: PathBuf,
 }
 
+impl Request {
+    /// What was asked for, as in "deleted in the window".
+    fn asked_for(&self) -> &'static str {
+        match self.selection.window {
+            Some(_) => "in the window",
+            None => "by these transactions",
+        }
+    }
+}
+
 /// What was extracted.
 #[derive(Debug)]
 pub struct Extracted {
@@ -120,10 +130,12 @@ pub enum ExtractError {
     },
     /// Nobody knows whether these rows were asked for.
     #[error(
-        "nobody knows whether {rows} rows were deleted in the window: {}",
+        "nobody knows whether {rows} rows were deleted {asked_for}: {}",
         listed(tables)
     )]
     Undetermined {
+        /// What was asked for, as in "deleted in the window".
+        asked_for: &'static str,
         /// How many.
         rows: u64,
         /// The same by table.

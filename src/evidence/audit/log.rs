@@ -1,5 +1,7 @@
 //! What one record of a log says, and what several say together. Pure.
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::evidence::listing::{Column, Origin};
@@ -83,15 +85,43 @@ impl AuditLog {
             from: Some(from),
             to: from.saturating_add(slack).unwrap_or(Timestamp::MAX),
         };
+        // Whoever wrote the record had begun by then, and it was there when the transaction that its row names was
+        // committed: whether that one deleted, or changed the record later.
         match record.xid.and_then(|x| commits.interval(x)) {
             None => by_slack,
-            Some(commit) if commit.intersect(by_slack).is_some() => commit,
             Some(commit) => Interval {
                 from: Some(from.min(commit.from.unwrap_or(from))),
-                to: commit.to.max(by_slack.to),
+                to: match commit.from {
+                    Some(commit_time) if commit_time < from => by_slack.to,
+                    _ => commit.to,
+                },
             },
         }
     }
+
+    /// Whether the transaction that the record's row names can be the one that deleted: where its commit is known, it is
+    /// within the slack.
+    pub(super) fn believes(&self, record: Record, commits: &Commits) -> bool {
+        let Some(commit) = record.xid.and_then(|x| commits.interval(x)) else {
+            return true;
+        };
+        let latest = record.deleted_at.saturating_add(self.slack);
+        latest.is_ok_and(|latest| commit.from.is_none_or(|from| from <= latest))
+    }
+}
+
+/// Transactions that wrote records of several times. `now()` is one in a transaction, so these may have changed the records
+/// of others later: nothing says that they deleted.
+pub(super) fn doubtful(records: impl Iterator<Item = Record>) -> HashSet<u32> {
+    let mut times: HashMap<u32, Timestamp> = HashMap::new();
+    let mut doubtful = HashSet::new();
+    for record in records {
+        let Some(xid) = record.xid else { continue };
+        if *times.entry(xid).or_insert(record.deleted_at) != record.deleted_at {
+            doubtful.insert(xid);
+        }
+    }
+    doubtful
 }
 
 /// What all records of one row say together.

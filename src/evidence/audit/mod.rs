@@ -1,9 +1,9 @@
 //! Audit: a log of deletions that the application keeps, in a table of live or the snapshot, or in a file.
 //!
 //! A time that the application wrote by `now()` is the *start* of its transaction, so it says `[deleted_at, deleted_at +
-//! slack)`. Where the query returns the audit row's `xmin` as `xid`, that is the deleting transaction; where live keeps
-//! commit times, the commit replaces the slack: exactly, unless it lies beyond the slack, which a later update of the
-//! audit row would cause as well as a long transaction; then the deletion lies somewhere up to it.
+//! slack)`. Where the query returns the audit row's `xmin` as `xid`, and live keeps commit times, that commit takes the place
+//! of the slack: the record was there by then, whether that transaction deleted or changed the record later. It is taken
+//! for the deleting one only if all its records have one time, and if it was committed within the slack.
 //!
 //! Several records of one key say that it was deleted several times: the snapshot's row at one of them. A record from
 //! before the snapshot cannot speak of a row that the snapshot has: it is passed over where others do, and is a
@@ -89,11 +89,15 @@ impl Audit {
         };
         let xids = records.values().flatten().filter_map(|r| r.xid);
         let commits = Commits::of(&self.live, xids).await?;
+        let doubtful = log::doubtful(records.values().flatten().copied());
         let (mut several, mut early) = (0_u64, 0_u64);
         for (node, records) in &records {
             let intervals: Vec<(Interval, Option<u32>)> = records
                 .iter()
-                .map(|r| (log.interval(*r, &commits), r.xid))
+                .map(|r| {
+                    let believed = |x: &u32| !doubtful.contains(x) && log.believes(*r, &commits);
+                    (log.interval(*r, &commits), r.xid.filter(believed))
+                })
                 .collect();
             let said = together(&intervals, period);
             several += u64::from(said.several);
@@ -107,6 +111,14 @@ impl Audit {
         }
         let missing = candidates.count(table) - records.len();
         notes.extend(self.notes(log, missing, several, early));
+        if !doubtful.is_empty() {
+            notes.push(format!(
+                "[[audit]] of {}: {} transactions are named by records of several times, so they may have changed records of \
+                 others later; they are not taken for those that deleted",
+                log.table,
+                doubtful.len()
+            ));
+        }
         Ok(())
     }
 

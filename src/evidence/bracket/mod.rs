@@ -160,12 +160,7 @@ impl Bracket {
             return Ok(vec![Seen::Unseen; nodes.len()]);
         };
         if ours.key.is_empty() {
-            return bag::look(&self.snapshot, &after.session, pair, candidates, nodes)
-                .await
-                .map(|there| {
-                    let seen = |there: bool| if there { Seen::Present } else { Seen::Absent };
-                    there.into_iter().map(seen).collect()
-                });
+            return bag::look(&self.snapshot, &after.session, pair, candidates, nodes).await;
         }
         if ours.key.iter().any(|k| pair.live.column(k).is_none()) {
             return Ok(vec![Seen::Unseen; nodes.len()]);
@@ -229,7 +224,7 @@ impl Bracket {
                 format!("coalesce(hashtextextended({c}::text, 0), 0)")
             }
             (Telling::SameByKey, _) => {
-                differing.iter().for_each(|n| seen[*n] = Seen::Present);
+                differing.iter().for_each(|n| seen[*n] = Seen::Edited);
                 return Ok(());
             }
             _ => {
@@ -242,9 +237,12 @@ impl Bracket {
         let theirs = contents(&after.session, &pair.live, &across, &created, &some).await?;
         let own = self.own(pair, key, &created, keys, differing).await?;
         for (i, n) in differing.iter().enumerate() {
-            seen[*n] = match theirs.get(&i) == own.get(n) {
-                true => Seen::Present,
-                false => Seen::Another,
+            // No time, or none to be had, tells nothing.
+            let known = |v: Option<&i64>| v.copied().filter(|v| *v != 0);
+            seen[*n] = match (known(theirs.get(&i)), known(own.get(n))) {
+                (Some(a), Some(b)) if a == b => Seen::Present,
+                (Some(_), Some(_)) => Seen::Another,
+                _ => Seen::Unclear,
             };
         }
         Ok(())

@@ -226,38 +226,35 @@ fn told(
     commits: &Commits,
     period: Interval,
 ) -> Option<(Interval, Option<u32>)> {
+    let ended = |t: &Tuple| commits.interval(t.deleted_by);
+    // A life that ended before the backup was another one's.
+    let after_backup = |t: &Tuple| Some(ended(t)?.to > period.from?);
     let from_before = |t: &Tuple| {
-        let before_backup = || {
-            let committed = commits.interval(t.inserted_by)?;
-            Some(committed.to <= period.from?)
+        let begun = commits.interval(t.inserted_by)?;
+        Some(begun.to <= period.from? && after_backup(t)?)
+    };
+    let same: Vec<&Tuple> = tuples
+        .iter()
+        .filter(|t| inserted == Some(t.inserted_by))
+        .collect();
+    let own: Vec<&Tuple> = match same.is_empty() {
+        false => same,
+        true => tuples
+            .iter()
+            .filter(|t| from_before(t) == Some(true))
+            .collect(),
+    };
+    if let [tuple] = own.as_slice() {
+        let ever = Interval {
+            from: None,
+            to: Timestamp::MAX,
         };
-        inserted == Some(t.inserted_by) || before_backup().unwrap_or(false)
-    };
-    let mut own = tuples.iter().filter(|t| from_before(t));
-    let ever = Interval {
-        from: None,
-        to: Timestamp::MAX,
-    };
-    match (own.next(), own.next()) {
-        (Some(tuple), None) => {
-            let commit = commits.interval(tuple.deleted_by);
-            Some((commit.unwrap_or(ever), Some(tuple.deleted_by)))
-        }
-        // Another row under that key, or several that could be it: the snapshot's was deleted no later than the first.
-        _ => {
-            let first = tuples
-                .iter()
-                .filter_map(|t| Some(commits.interval(t.deleted_by)?.to))
-                .min();
-            Some((
-                Interval {
-                    from: None,
-                    to: first?,
-                },
-                None,
-            ))
-        }
+        return Some((ended(tuple).unwrap_or(ever), Some(tuple.deleted_by)));
     }
+    // Rows that lived under this key after the backup: the snapshot's own was deleted no later than the first of them.
+    let later = tuples.iter().filter(|t| after_backup(t) == Some(true));
+    let to = later.filter_map(|t| Some(ended(t)?.to)).min()?;
+    Some((Interval { from: None, to }, None))
 }
 
 impl EvidenceSource for DeadTuples {

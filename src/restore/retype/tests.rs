@@ -12,6 +12,7 @@ fn column(type_name: &str, lookup_type: &str, builtin: bool, is_enum: bool) -> C
         builtin: builtin.then(|| lookup_type.to_owned()),
         not_null: false,
         has_default: false,
+        drawn: false,
         generated: false,
         identity: None,
         collation: None,

@@ -24,7 +24,7 @@ fn destroy(scene: &Scene, ids: std::ops::RangeInclusive<u32>) {
     scene.live.run(&sql);
 }
 
-const AUDIT: &str = "[[audit]]\ntable = 'dossiers'\nslack = '1ms'\nlive_sql = '''
+const AUDIT: &str = "[[audit]]\ntable = 'dossiers'\nslack = '10s'\nlive_sql = '''
 select dossier_id as id, created_at as deleted_at, xmin as xid from deleted_dossiers'''\n";
 
 /// A log whose `deleted_at` is the wrong column: it says when the owner hid the dossier.
@@ -86,7 +86,7 @@ fn a_log_of_roots_dates_them_to_their_commit() {
 fn the_interval_is_the_commit_of_the_deleting_transaction() {
     let scene = Scene::new(SETUP);
     scene.case.write("reinstate.toml", AUDIT);
-    // A transaction that takes longer than the slack: its start says little.
+    // A transaction that takes its time: its start says little.
     scene.live.run(
         "begin; insert into deleted_dossiers (dossier_id) values (1); select pg_sleep(0.2);
          delete from champs where dossier_id = 1; delete from dossiers where id = 1; commit",
@@ -99,7 +99,7 @@ fn the_interval_is_the_commit_of_the_deleting_transaction() {
     let commit: Vec<&str> = commit.split('|').collect();
     let evidence = &scene.units()[0]["evidence"];
     assert_eq!(evidence["transaction"].to_string(), commit[0]);
-    // From the start of the transaction to its commit: an update of the audit row would look the same.
+    // From the start of the transaction to its commit: an update of the record would look the same.
     assert!(
         evidence["from"]
             .as_str()
@@ -311,6 +311,45 @@ fn transactions_can_be_asked_for_instead_of_times() {
         .expect_code(2);
     assert!(
         refused.stderr.contains("is no transaction"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_record_that_was_changed_later_does_not_name_the_deleting_transaction() {
+    let scene = Scene::new(SETUP);
+    scene.case.write("reinstate.toml", AUDIT);
+    destroy(&scene, 1..=4);
+    let to = scene.now();
+    scene
+        .live
+        .run("update deleted_dossiers set deleted_at = null");
+    let xid = scene
+        .live
+        .query_text("select distinct xmin from deleted_dossiers");
+    let end = scene.now();
+    let drawn = scene.dated(&["timeline", "--format", "json"]).ok();
+    let document = drawn.json();
+    assert_eq!(document["totals"]["transactions"], 0, "{document:#}");
+    assert!(
+        drawn.stderr.contains("changed records of"),
+        "{}",
+        drawn.stderr
+    );
+    // Not by the transaction that changed them, and not for sure in a window around the change.
+    let by_xid = scene
+        .dated(&["extract", "--root", "dossiers", "--xid", &xid])
+        .expect_code(3);
+    assert!(
+        by_xid.stderr.contains("4 of public.dossiers"),
+        "{}",
+        by_xid.stderr
+    );
+    let window = ["extract", "--root", "dossiers", "--from", &to, "--to", &end];
+    let refused = scene.dated(&window).expect_code(3);
+    assert!(
+        refused.stderr.contains("4 of public.dossiers"),
         "{}",
         refused.stderr
     );

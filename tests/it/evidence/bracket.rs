@@ -115,7 +115,7 @@ fn a_row_deleted_created_again_and_deleted_again_was_deleted_first_on_purpose() 
 }
 
 #[test]
-fn a_key_that_vanishes_and_returns_between_two_brackets_was_deleted_the_first_time() {
+fn a_row_that_comes_back_unchanged_is_dated_by_the_last_time() {
     let mut scene = Scene::new(SETUP);
     scene.live.run("delete from tags where name = 'tag7'");
     let first = scene.after();
@@ -125,12 +125,75 @@ fn a_key_that_vanishes_and_returns_between_two_brackets_was_deleted_the_first_ti
         .live
         .run("delete from tags where name in ('tag7', 'tag8')");
     let third = scene.after();
-    extract(&scene, &second, &third, &["--table", "tags"]).ok();
-    assert_eq!(scene.bundled(), ["public.tags: tag8".to_owned()].into());
+    let output = extract(&scene, &second, &third, &["--table", "tags"]).ok();
+    let expected = ["public.tags: tag7", "public.tags: tag8"];
+    assert_eq!(scene.bundled(), expected.map(str::to_owned).into());
+    assert!(
+        output.stderr.contains("are their times swapped?"),
+        "{}",
+        output.stderr
+    );
     std::fs::remove_dir_all(scene.case.file("bundle")).unwrap();
     let taken = scene.taken.clone();
-    extract(&scene, &taken, &first, &["--table", "tags"]).ok();
-    assert_eq!(scene.bundled(), ["public.tags: tag7".to_owned()].into());
+    let nothing = extract(&scene, &taken, &first, &["--table", "tags"]).expect_code(2);
+    assert!(
+        nothing
+            .stderr
+            .contains("2 of public.tags: deleted outside the window"),
+        "{}",
+        nothing.stderr
+    );
+}
+
+#[test]
+fn what_tells_no_row_from_another_says_nothing() {
+    let mut scene = Scene::new(
+        "create table nulls (code text primary key, v text, created_at timestamptz);
+         create table days (code text primary key, v text, created_on date not null);
+         create table zeros (id int primary key default 0, v text);
+         create table bag (v text);
+         insert into nulls values ('a', 'x', null); insert into days values ('a', 'x', '2020-01-01');
+         insert into zeros values (1, 'x'); insert into bag values ('x'), ('y'), ('z')",
+    );
+    for table in ["nulls", "days", "zeros"] {
+        scene.live.run(&format!(
+            "create temp table kept as table {table}; delete from {table}; update kept set v = 'another';
+             insert into {table} table kept"
+        ));
+    }
+    // An edit, in a table without a key: a row that is gone, and one that nobody has seen.
+    scene.live.run("update bag set v = 'edited' where v = 'x'");
+    let before = scene.after();
+    scene.live.run("delete from nulls; delete from days; delete from zeros; delete from bag where v in ('edited', 'y')");
+    let after = scene.after();
+    let args = [
+        "extract",
+        "--from",
+        &before,
+        "--to",
+        &after,
+        "--undetermined",
+        "exclude",
+        "--root",
+    ];
+    for table in ["nulls", "days", "zeros"] {
+        let nothing = scene.dated(&[&args[..], &[table]].concat()).expect_code(2);
+        assert!(
+            nothing.stderr.contains("nobody knows"),
+            "{}",
+            nothing.stderr
+        );
+    }
+    let document = scene
+        .dated(&[&args[..], &["bag", "--format", "json"]].concat())
+        .ok()
+        .json();
+    let totals = &document["totals"];
+    assert_eq!(
+        (&totals["rows"], &totals["undetermined"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(totals["outside_window"], 0);
 }
 
 #[test]

@@ -167,3 +167,54 @@ fn without_the_extension_or_the_right_it_is_said() {
         drawn.stderr
     );
 }
+
+#[test]
+fn a_savepoint_has_a_number_of_its_own() {
+    let scene = Scene::new(SETUP);
+    let _held = Holder::of(&scene.live);
+    let xid = scene.live.query_text(
+        "begin; select txid_current(); delete from numbers where id in (1, 2);
+         savepoint a; delete from numbers where id in (3, 4, 5); release a; commit",
+    );
+    let refused = scene
+        .run(&["extract", "--evidence", "dead-tuples", "--xid", xid.trim()])
+        .expect_code(3);
+    assert!(
+        refused.stderr.contains("3 of public.numbers"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_row_that_died_before_the_backup_dates_nothing() {
+    let live = crate::support::database();
+    live.run(SETUP);
+    let _held = Holder::of(&live);
+    live.run("delete from numbers where id in (1, 2, 3); insert into numbers values (1, 'new'), (2, 'new'), (3, 'new')");
+    let snapshot = crate::support::dump_restore(&live);
+    let mut scene = Scene::of(snapshot, live);
+    let from = scene.now();
+    scene.live.run("delete from numbers where id in (1, 2)");
+    let to = scene.now();
+    // Where nobody says when the backup was taken, either life could have been the backup's.
+    let args = window(&from, &to);
+    let nothing = scene.run(&args).expect_code(2);
+    assert!(
+        nothing.stderr.contains("nobody knows"),
+        "{}",
+        nothing.stderr
+    );
+    scene.taken = from.clone();
+    let wider = [
+        "extract",
+        "--evidence",
+        "dead-tuples",
+        "--from",
+        &from,
+        "--to",
+        &to,
+    ];
+    scene.dated(&wider).ok();
+    assert_eq!(scene.bundled().len(), 2);
+}

@@ -19,6 +19,11 @@ impl Scene {
     /// Runs `setup` on live and takes the snapshot.
     pub(super) fn new(setup: &str) -> Self {
         let (snapshot, live) = pair(setup);
+        Self::of(snapshot, live)
+    }
+
+    /// With a snapshot that was taken just now.
+    pub(super) fn of(snapshot: TestDb, live: TestDb) -> Self {
         let taken = moment(&live);
         Self {
             case: Case::new(),

@@ -96,13 +96,13 @@ fn the_document_counts_every_missing_row_once() {
 fn transactions_are_named_where_they_are_known() {
     let scene = Scene::new(SETUP);
     scene.live.run(
-        "create table log (id int); begin; insert into log select generate_series(1, 50);
+        "create table log (id int, at timestamptz default now()); begin; insert into log (id) select generate_series(1, 50);
          delete from champs where dossier_id <= 50; delete from dossiers where id <= 50; commit;
-         begin; insert into log values (60); delete from champs where dossier_id = 60; delete from dossiers where id = 60; commit",
+         begin; insert into log (id) values (60); delete from champs where dossier_id = 60; delete from dossiers where id = 60; commit",
     );
     scene.case.write(
         "reinstate.toml",
-        "[[audit]]\ntable = 'dossiers'\nlive_sql = \"select id, clock_timestamp() - interval '1 minute' as deleted_at, xmin as xid from log\"\n",
+        "[[audit]]\ntable = 'dossiers'\nlive_sql = \"select id, at as deleted_at, xmin as xid from log\"\n",
     );
     let document = scene.run(&["timeline", "--format", "json"]).ok().json();
     let transactions = document["transactions"].as_array().unwrap();

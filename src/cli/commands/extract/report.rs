@@ -67,9 +67,6 @@ pub(super) fn report(
     for source in extracted.evidence.iter().filter(|_| any) {
         context.ui.data(&dated(source));
     }
-    for note in &extracted.notes {
-        context.ui.status(note);
-    }
     if request.snapshot_time.is_none() && request.selection.is_everything() {
         context.ui.status("the time of the backup is unknown (--snapshot-time): nothing says when these rows were deleted");
     }

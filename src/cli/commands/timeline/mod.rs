@@ -67,9 +67,6 @@ pub(super) async fn run(context: &Context, args: args::Timeline) -> Result<Code,
         Format::Json => context.ui.data(&text),
         Format::Text => shown.print(context),
     }
-    for note in &dated.notes {
-        context.ui.status(note);
-    }
     if evidence.sources.is_empty() && dated.rows > 0 {
         let missing = evidence.missing.join("; ");
         context

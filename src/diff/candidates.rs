@@ -40,17 +40,17 @@ impl Candidates {
         let mut uncertain = Vec::with_capacity(tables.len());
         let mut inserted = Vec::with_capacity(tables.len());
         for table in &tables {
-            let mut deleted: Vec<Key> = Vec::new();
+            let mut deleted = KeyStore::default();
             let mut take = |found: Found| {
                 if found.change == Change::Deleted {
-                    deleted.push(found.key);
+                    deleted.push(&found.key);
                 }
             };
             let options = DiffOptions::new(Depth::Keys);
             let counts = diff_table(sides, table, options, &mut take, sink).await?;
             inserted.push(counts.inserted);
             uncertain.push(table.key.is_empty() && counts.inserted > 0);
-            let store = KeyStore::new(deleted);
+            let store = deleted.sorted();
             offsets.push(offsets.last().copied().unwrap_or(0) + store.len() as u64);
             keys.push(store);
         }

@@ -16,20 +16,39 @@ pub(super) struct KeyStore {
 }
 
 impl KeyStore {
-    /// Sorts and packs.
-    pub(super) fn new(mut keys: Vec<Key>) -> Self {
-        keys.sort_by(natural);
-        let mut store = Self::default();
-        for key in keys {
-            for (i, value) in key.0.iter().enumerate() {
-                if i > 0 {
-                    store.text.push(SEPARATOR);
-                }
-                store.text.push_str(value);
+    /// Adds a key, packed from the start: millions of them are held before they can be sorted.
+    pub(super) fn push(&mut self, key: &Key) {
+        for (i, value) in key.0.iter().enumerate() {
+            if i > 0 {
+                self.text.push(SEPARATOR);
             }
-            store.ends.push(store.text.len());
+            self.text.push_str(value);
         }
-        store
+        self.ends.push(self.text.len());
+    }
+
+    /// Sorts.
+    pub(super) fn sorted(self) -> Self {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_unstable_by(|a, b| natural(self.values(*a), self.values(*b)));
+        let mut sorted = Self {
+            text: String::with_capacity(self.text.len()),
+            ends: Vec::with_capacity(self.ends.len()),
+        };
+        for place in order {
+            sorted.text.push_str(self.slice(place));
+            sorted.ends.push(sorted.text.len());
+        }
+        sorted
+    }
+
+    fn slice(&self, i: usize) -> &str {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] };
+        &self.text[start..self.ends[i]]
+    }
+
+    fn values(&self, i: usize) -> impl Iterator<Item = &str> {
+        self.slice(i).split(SEPARATOR)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -38,11 +57,7 @@ impl KeyStore {
 
     /// The key at a position.
     pub(super) fn get(&self, i: usize) -> Key {
-        let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        Key(self.text[start..self.ends[i]]
-            .split(SEPARATOR)
-            .map(str::to_owned)
-            .collect())
+        Key(self.values(i).map(str::to_owned).collect())
     }
 
     /// The position of a key.
@@ -50,7 +65,7 @@ impl KeyStore {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            match natural(&self.get(middle), key) {
+            match natural(self.values(middle), key.0.iter().map(String::as_str)) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
                 Ordering::Equal => return Some(middle),
@@ -61,20 +76,37 @@ impl KeyStore {
 }
 
 /// Numbers by value, before everything else by its bytes: so that units come in the order a person expects.
-fn natural(a: &Key, b: &Key) -> Ordering {
-    let value = |text: &str| text.parse::<i128>().ok().filter(|n| n.to_string() == text);
-    for (x, y) in a.0.iter().zip(&b.0) {
-        let order = match (value(x), value(y)) {
-            (Some(x), Some(y)) => x.cmp(&y),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => x.cmp(y),
+fn natural<'a>(
+    mut a: impl Iterator<Item = &'a str>,
+    mut b: impl Iterator<Item = &'a str>,
+) -> Ordering {
+    loop {
+        let order = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(x), Some(y)) => match (number(x), number(y)) {
+                (Some(x), Some(y)) => x.cmp(&y),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => x.cmp(y),
+            },
         };
         if order != Ordering::Equal {
             return order;
         }
     }
-    a.0.len().cmp(&b.0.len())
+}
+
+/// The value of an integer as the server writes it; anything else is text.
+fn number(text: &str) -> Option<i128> {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let written_so = match digits {
+        [b'0'] => text.len() == 1,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    text.parse().ok().filter(|_| written_so)
 }
 
 #[cfg(test)]
@@ -83,12 +115,18 @@ mod tests {
 
     use super::*;
 
+    fn stored(keys: &[Key]) -> KeyStore {
+        let mut store = KeyStore::default();
+        keys.iter().for_each(|key| store.push(key));
+        store.sorted()
+    }
+
     proptest! {
         #[test]
         fn every_key_is_found_where_it_lies(keys in prop::collection::btree_set(
             (any::<i16>().prop_map(|n| n.to_string()), "[a-z0-9]{0,3}"), 0..50)) {
             let keys: Vec<Key> = keys.into_iter().map(|(a, b)| Key(vec![a, b])).collect();
-            let store = KeyStore::new(keys.clone());
+            let store = stored(&keys);
             prop_assert_eq!(store.len(), keys.len());
             for key in &keys {
                 prop_assert_eq!(&store.get(store.find(key).unwrap()), key);
@@ -100,8 +138,15 @@ mod tests {
     #[test]
     fn numbers_sort_by_value() {
         let key = |s: &str| Key(vec![s.into()]);
-        let store = KeyStore::new(vec![key("10"), key("a"), key("9"), key("-1"), key("010")]);
-        let sorted: Vec<String> = (0..5).map(|i| store.get(i).to_string()).collect();
-        assert_eq!(sorted, ["-1", "9", "10", "010", "a"]);
+        let store = stored(&[
+            key("10"),
+            key("a"),
+            key("9"),
+            key("-1"),
+            key("010"),
+            key("-0"),
+        ]);
+        let sorted: Vec<String> = (0..6).map(|i| store.get(i).to_string()).collect();
+        assert_eq!(sorted, ["-1", "9", "10", "-0", "010", "a"]);
     }
 }

@@ -13,8 +13,8 @@ use super::{Class, Findings, Level, Points, Rate, Side, Suspect, Target};
 
 /// Values looked up for one reference.
 const VALUES: u32 = 1_000;
-/// Rows looked at for the classes of a polymorphic one.
-const ROWS: u32 = 5_000;
+/// Rows looked at for the classes of a polymorphic one: more than the pages of a sample hold.
+const ROWS: u32 = 100_000;
 /// Classes of one column.
 const CLASSES: u32 = 20;
 /// Pages that a sample is drawn from, at random, where the table has more.
@@ -129,15 +129,21 @@ impl Sampling<'_> {
         column: &Column,
         kind: &str,
     ) -> Result<Vec<String>, PgError> {
-        let (from, column, kind) = (sample(child), quote_ident(&column.name), quote_ident(kind));
+        let (from, column, of) = (sample(child), quote_ident(&column.name), quote_ident(kind));
+        // A sample can miss a class whose rows lie together; the planner's statistics know the frequent ones.
         let sql = format!(
             "select s.k, count(*)
-               from (select {kind}::text as k from {from}
-                      where {kind} is not null and {column} is not null limit {ROWS}) s
+               from (select k from (
+                        select {of}::text as k from {from}
+                         where {of} is not null and {column} is not null limit {ROWS}) r
+                     union all
+                     select unnest(most_common_vals::text::text[]) from pg_stats
+                      where schemaname = $1 and tablename = $2 and attname = $3) s
               group by 1 order by 2 desc, 1 limit {CLASSES}"
         );
         let doing = "looking at kinds of owners";
-        let rows = self.session.ask(doing, &sql, &[]).await?;
+        let names = [&child.name.schema, &child.name.name, kind];
+        let rows = self.session.ask(doing, &sql, &names).await?;
         Ok(rows.iter().map(|r| r.get(0)).collect())
     }
 

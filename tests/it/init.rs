@@ -147,3 +147,22 @@ fn nothing_is_written_where_nothing_could_be_read() {
     case.run(["init"]).expect_code(2);
     assert!(!case.file("reinstate.toml").exists());
 }
+
+#[test]
+fn a_class_whose_rows_lie_together_at_the_end_is_not_missed() {
+    let live = database();
+    live.run(SCHEMA);
+    live.run(
+        "insert into active_storage_attachments select n, 1 + n % 50, 'Dossier', 1 from generate_series(1000, 60000) n;
+         insert into active_storage_attachments select n, 1 + n % 50, 'Champ', 1 from generate_series(100000, 109000) n;
+         analyze active_storage_attachments",
+    );
+    let case = Case::new();
+    run(&case, &live, None, &["init"]).ok();
+    let file = case.read("reinstate.toml");
+    assert!(
+        file.contains("when = { record_type = \"Champ\" }"),
+        "{file}"
+    );
+    assert!(file.ends_with('\n'));
+}

@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context) -> Result<Code, Failure> {
     let snapshot_target = snapshot.as_ref().map(Session::target);
     let draft = draft(&exam, live.target(), snapshot_target);
     let mut file = context.create(NAME)?;
-    file.write_all(draft.text.as_bytes())
+    file.write_all(format!("{}\n", draft.text.trim_end()).as_bytes())
         .map_err(|e| file.failed(&e))?;
     let path = file.finish_new()?.ok_or_else(|| exists(context))?;
     show(context, &draft, &path.display().to_string());

@@ -33,7 +33,8 @@ const OWNERS: &str = r#"
 [[contacts]]
 sql = """select 'dossiers' as owner_table, d.id::text as owner_key, u.email as contact, u.name, u.locale
            from dossiers d join users u on u.id = d.user_id -- the owners
-         ;
+         ; /* all of them; */
+-- but nobody else;
 """
 "#;
 

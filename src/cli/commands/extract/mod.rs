@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         &sink,
     )
     .await;
-    undetermined.finish(context)?;
+    undetermined.finish(context, extracted.is_ok())?;
     let extracted = extracted.map_err(|e| match &e {
         ExtractError::Evidence(EvidenceError::None { .. }) => evidence.explain(e.into()),
         _ => e.into(),

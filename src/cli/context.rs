@@ -150,6 +150,19 @@ impl Context {
         CaseFile::create(&self.case, name)
     }
 
+    /// Removes a file of the case, where there is one.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Failure> {
+        let path = self.case.join(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Failure::usage(format!(
+                "cannot remove {} of an earlier run: {e}",
+                path.display()
+            ))
+            .hint("remove it by hand, and run again")),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a file of the case, whole or not at all.
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<PathBuf, Failure> {
         let mut file = self.create(name)?;

@@ -1,6 +1,6 @@
 //! What cannot be known, in sentences: the same in every command.
 
-use crate::diff::unknowable::{BornAndGone, Dangling, Unknowable};
+use crate::diff::unknowable::{BornAndGone, Dangling, NEVER_SET_BACK, Unknowable};
 use crate::ident::Key;
 
 use super::output::{counted, grouped};
@@ -38,17 +38,33 @@ fn stale(unknowable: &Unknowable, since: &str) -> Option<String> {
     })
 }
 
+/// Bounds, with what they assume: those of zero as well, which assume no less.
 fn bounded(unknowable: &Unknowable, since: &str) -> Option<String> {
-    let some: Vec<String> = unknowable
-        .born_and_gone
-        .iter()
-        .filter_map(|b| Some((b, b.at_most.filter(|n| *n > 0)?)))
+    let bounds = || {
+        let all = unknowable.born_and_gone.iter();
+        all.filter_map(|b| Some((b, b.at_most?)))
+    };
+    let some: Vec<String> = bounds()
+        .filter(|(_, n)| *n > 0)
         .map(|(b, n)| format!("{} of {}{}", grouped(n), b.table, after(b)))
         .collect();
-    (!some.is_empty()).then(|| {
+    let none: Vec<&str> = bounds()
+        .filter(|(_, n)| *n == 0)
+        .map(|(b, _)| b.table.as_str())
+        .collect();
+    let mut parts = Vec::new();
+    if !some.is_empty() {
+        parts.push(format!("at most {}", listed(&some)));
+    }
+    match none.as_slice() {
+        [] => {}
+        [one] => parts.push(format!("none of {one}")),
+        several => parts.push(format!("none of {} tables", several.len())),
+    }
+    (!parts.is_empty()).then(|| {
         format!(
-            "rows born {since} and deleted again: at most {} (numbers drawn and not in live)",
-            listed(&some)
+            "rows born {since} and deleted again: {} (numbers drawn and not in live, if {NEVER_SET_BACK})",
+            parts.join("; ")
         )
     })
 }
@@ -88,7 +104,7 @@ fn numbered_earlier(unknowable: &Unknowable) -> Option<String> {
     (!some.is_empty()).then(|| {
         format!(
             "rows that came and went outside these bounds: live has some that the backup lacks with numbers from before it, \
-             drawn earlier and committed later, or written by hand: {}",
+             drawn earlier and committed later, written by hand, or drawn after the sequence was set back: {}",
             listed(&some)
         )
     })
@@ -168,6 +184,26 @@ mod tests {
     use crate::diff::unknowable::MayBeStale;
 
     #[test]
+    fn bounds_of_zero_are_summed_up() {
+        let zero = |table: &str| BornAndGone {
+            table: table.into(),
+            at_most: Some(0),
+            ..BornAndGone::default()
+        };
+        let found = Unknowable {
+            born_and_gone: vec![zero("a"), zero("b")],
+            ..Unknowable::default()
+        };
+        assert_eq!(
+            lines(&found),
+            [
+                "rows born since the backup and deleted again: none of 2 tables (numbers drawn and not in live, if the sequence \
+                 was never set back)"
+            ]
+        );
+    }
+
+    #[test]
     fn only_what_is_not_known_is_said() {
         assert_eq!(lines(&Unknowable::default()), [""; 0]);
         let born = |table: &str, at_most, reason: Option<&str>| BornAndGone {
@@ -213,8 +249,8 @@ mod tests {
             lines(&found),
             [
                 "edits that people made to 1 deleted row since the backup of 2020-01-21T02:00:00Z, before it was deleted",
-                "rows born since the backup of 2020-01-21T02:00:00Z and deleted again: at most 1,200 of b beyond id 10 \
-                 (numbers drawn and not in live)",
+                "rows born since the backup of 2020-01-21T02:00:00Z and deleted again: at most 1,200 of b beyond id 10; \
+                 none of a (numbers drawn and not in live, if the sequence was never set back)",
                 "rows born since the backup of 2020-01-21T02:00:00Z and deleted again, without a bound (no key: c, d)",
                 "a(b_id) where kind = B in live names 1 row that live lacks in b(id): 1 in neither database (12)",
             ]

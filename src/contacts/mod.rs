@@ -21,7 +21,7 @@ use std::path::Path;
 use crate::bundle::{Bundle, BundleError};
 use crate::catalog::introspect;
 use crate::ident::TableName;
-use crate::pg::{PgError, Session};
+use crate::pg::{PgError, Session, trimmed};
 
 use gathering::Gathering;
 use people::People;
@@ -176,9 +176,7 @@ async fn described(session: &Session, sources: &[String]) -> Result<Vec<Source>,
     let mut described = Vec::with_capacity(sources.len());
     for (i, sql) in sources.iter().enumerate() {
         let entry = i + 1;
-        let sql = sql
-            .trim_end_matches(|c: char| c.is_whitespace() || c == ';')
-            .to_owned();
+        let sql = trimmed(sql).to_owned();
         let whole = format!("select * from ({sql}\n) c");
         let given = session
             .columns("reading the SQL", &whole)

@@ -21,27 +21,44 @@ pub const OWN_COLUMNS: [&str; 6] = [
 /// What spreadsheets take for the beginning of a formula, or skip on the way to one; the wide forms in East Asian locales.
 const TRIGGERS: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Whether a text would be read as a formula, now or once an apostrophe before it was taken away.
-fn triggers(text: &str) -> bool {
-    text.trim_start_matches('\'').starts_with(TRIGGERS)
+/// What a spreadsheet may take for the end of a cell, by its locale or as its user says, quoted or not.
+const SEPARATORS: &[char] = &[',', ';', '|', '\t', '\r', '\n'];
+
+/// Whether a cell may still begin after `c`, where one might have begun before it.
+fn begins_after(c: char, before: bool) -> bool {
+    SEPARATORS.contains(&c) || before && (matches!(c, '"' | '\'') || c.is_whitespace())
 }
 
-/// A cell that no spreadsheet evaluates: an apostrophe goes before what looks like a formula.
+/// A cell of which no spreadsheet evaluates anything: an apostrophe goes before each character that would begin a
+/// formula, at the beginning or after what may be taken for a separator.
 ///
 /// Source: OWASP, "CSV Injection".
 pub fn neutral(text: &str) -> String {
-    match triggers(text) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
+    let mut cell = String::with_capacity(text.len() + 1);
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && TRIGGERS.contains(&c) {
+            cell.push('\'');
+        }
+        cell.push(c);
+        begins = begins_after(c, begins);
     }
+    cell
 }
 
 /// What [`neutral`] was given.
-pub fn original(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if triggers(cell) => rest,
-        _ => cell,
+pub fn original(cell: &str) -> String {
+    let mut text = String::with_capacity(cell.len());
+    let mut begins = true;
+    let mut chars = cell.chars().peekable();
+    while let Some(c) = chars.next() {
+        let before_trigger = chars.peek().is_some_and(|next| TRIGGERS.contains(next));
+        if !(begins && c == '\'' && before_trigger) {
+            text.push(c);
+        }
+        begins = begins_after(c, begins);
     }
+    text
 }
 
 /// The file in the making: rows of records are set aside until all people are known.
@@ -117,9 +134,10 @@ impl Sheet {
     }
 }
 
-/// Lines end in CR LF; cells are quoted where they must be.
+/// Lines end in CR LF; every cell is quoted, so that other separators in it do no harm either.
 fn rfc4180<W: Write>(to: W) -> csv::Writer<W> {
     csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
         .terminator(csv::Terminator::CRLF)
         .from_writer(to)
 }
@@ -137,16 +155,25 @@ mod tests {
             ("+33 6", "'+33 6"),
             ("-5", "'-5"),
             ("@a", "'@a"),
-            ("\t=1", "'\t=1"),
-            ("\r=1", "'\r=1"),
+            ("\t=1", "'\t'=1"),
+            ("\r=1", "'\r'=1"),
             ("＝1", "'＝1"),
             ("'=1", "''=1"),
             ("'t Hooft", "'t Hooft"),
             ("a@b", "a@b"),
             ("", ""),
             ("'", "'"),
+            (" =1", " '=1"),
+            ("\"=1", "\"'=1"),
+            ("x;=cmd|/c calc", "x;'=cmd|/c calc"),
+            ("x;\" =cmd", "x;\" '=cmd"),
+            ("x,+1;'-2\n@3", "x,'+1;''-2\n'@3"),
+            ("x\t=1", "x\t'=1"),
+            ("1 + 1 = 2; or - so", "1 + 1 = 2; or - so"),
+            ("2020-01-21 16:40:00+01", "2020-01-21 16:40:00+01"),
         ] {
             assert_eq!(neutral(text), cell);
+            assert_eq!(original(cell), text);
         }
     }
 
@@ -154,7 +181,7 @@ mod tests {
         /// Written and read back, each cell is inert, and what it was can be had again.
         #[test]
         fn cells_come_back(rows in prop::collection::vec(
-            prop::collection::vec("['\"=+@\t\r\n, ;a＝é-]{0,6}", 3), 1..6)
+            prop::collection::vec("['\"=+@\t\r\n, ;|a＝é-]{0,8}", 3), 1..6)
         ) {
             let mut writer = rfc4180(Vec::new());
             for row in &rows {
@@ -169,9 +196,15 @@ mod tests {
             for cell in read.iter().flatten() {
                 prop_assert!(!cell.starts_with(TRIGGERS), "{cell:?}");
             }
+            // Nor does anything else that a program which splits otherwise, or ignores quotes, takes for a cell.
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            for part in text.split(SEPARATORS) {
+                let part = part.trim_matches(|c: char| c == '"' || c.is_whitespace());
+                prop_assert!(!part.starts_with(TRIGGERS), "{part:?} in {text:?}");
+            }
             let back: Vec<Vec<String>> = read
                 .iter()
-                .map(|row| row.iter().map(|c| original(c).to_owned()).collect())
+                .map(|row| row.iter().map(|c| original(c)).collect())
                 .collect();
             prop_assert_eq!(back, rows);
         }

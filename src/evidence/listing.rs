@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::EvidenceError;
 use crate::catalog::Table;
 use crate::diff::Candidates;
 use crate::ident::{Key, quote_ident};
 use crate::pg::copy::CopyLines;
+pub use crate::pg::trimmed;
 use crate::pg::{PgError, Session};
 
 /// Where a list of rows is.
@@ -20,11 +22,6 @@ pub enum Origin {
     Snapshot(String),
     /// A CSV file whose header names the columns.
     File(PathBuf),
-}
-
-/// A query without what would end the statement that it is put into.
-pub fn trimmed(sql: &str) -> &str {
-    sql.trim().trim_end_matches(';').trim_end()
 }
 
 /// The key's columns of `alias` as `table` itself writes them.
@@ -113,6 +110,8 @@ pub struct Listing {
     pub keys: Vec<Key>,
     /// The other columns of each, as they were asked for: required ones, then optional ones. An empty field is none.
     pub others: Vec<Vec<Option<String>>>,
+    /// The line of the file on which each begins.
+    pub lines: Vec<u64>,
 }
 
 /// Reads a CSV file whose header names the key's columns and others.
@@ -157,6 +156,8 @@ pub fn read_file(
             .push(Key(keys.iter().map(|k| field(*k)).collect()));
         let other = |at: &Option<usize>| at.map(field).filter(|f| !f.is_empty());
         listing.others.push(others.iter().map(other).collect());
+        let line = record.position().map_or(0, csv::Position::line);
+        listing.lines.push(line);
     }
     Ok(listing)
 }
@@ -191,6 +192,40 @@ pub async fn resolve(
     Ok(found)
 }
 
+/// Finds the keys of a file, as [`resolve`] does. A key that is no value of its type is told with its line, by `wrong`.
+pub async fn resolve_file(
+    snapshot: &Session,
+    candidates: &Candidates,
+    table: usize,
+    (path, listing): (&Path, &Listing),
+    wrong: &(dyn Fn(&str) -> EvidenceError + Sync),
+) -> Result<Vec<(usize, u32)>, EvidenceError> {
+    let refused = match resolve(snapshot, candidates, table, &listing.keys).await {
+        Err(PgError::Server(e)) if e.sqlstate.starts_with(NO_VALUE) => e,
+        other => return Ok(other?),
+    };
+    let (mut from, mut to) = (0, listing.keys.len());
+    while to - from > 1 {
+        let middle = from.midpoint(to);
+        match resolve(snapshot, candidates, table, &listing.keys[from..middle]).await {
+            Ok(_) => from = middle,
+            Err(PgError::Server(e)) if e.sqlstate.starts_with(NO_VALUE) => to = middle,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(wrong(&format!(
+        "{}, line {}: {} is no key of {}: {}",
+        path.display(),
+        listing.lines[from],
+        listing.keys[from],
+        candidates.tables[table].snapshot.name,
+        refused.message
+    )))
+}
+
+/// The class of SQLSTATE for data that cannot be read ("Data Exception").
+const NO_VALUE: &str = "22";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +246,7 @@ mod tests {
             Some("2020-01-21T16:40:00Z")
         );
         assert_eq!(listing.others[1], [None, None]);
+        assert_eq!(listing.lines, [2, 3]);
         let missing = read_file(&path, &["nr".into()], &[], &[]).unwrap_err();
         assert!(missing.contains("no `nr` among them"), "{missing}");
     }

@@ -71,7 +71,8 @@ pub enum HoldError {
     },
     /// More asked for than there is.
     #[error(
-        "{asked} of WAL and a margin of {margin} are more than the {free} that are free: ask for less, or free some space"
+        "{asked} of WAL and a margin of {margin} are more than the {free} that are free{}",
+        more_than(.kept)
     )]
     TooMuch {
         /// WAL asked for.
@@ -80,6 +81,8 @@ pub enum HoldError {
         margin: Size,
         /// Free space.
         free: Size,
+        /// What the slot keeps already; nothing where there is none yet.
+        kept: Size,
     },
     /// A slot of that name that the journal does not know.
     #[error(
@@ -116,6 +119,17 @@ pub enum HoldError {
         /// Host, database and role.
         target: String,
     },
+}
+
+/// The end of `TooMuch`: what else there is, and what to do.
+fn more_than(kept: &Size) -> String {
+    match kept.0 {
+        0 => ": ask for less (--max-wal, --margin), or free some space".to_owned(),
+        _ => format!(
+            " and the {kept} that the slot keeps already: ask for less (--max-wal, --margin), free some space, or give it up \
+             (reinstate unhold)"
+        ),
+    }
 }
 
 impl HoldError {

@@ -25,14 +25,25 @@ impl Limits {
         let margin = margin.unwrap_or(Size(free.0 / 10));
         let room = free.0.saturating_sub(margin.0);
         let max_wal = max_wal.unwrap_or(Size((free.0 / 2).min(room)));
-        if max_wal.0 == 0 || max_wal.0 > room {
+        let limits = Self { max_wal, margin };
+        limits.check(free, Size(0))?;
+        Ok(limits)
+    }
+
+    /// Whether there is room for that. What is kept already is no longer free, and need not be.
+    ///
+    /// Errors: `TooMuch`.
+    pub fn check(&self, free: Size, kept: Size) -> Result<(), HoldError> {
+        let room = free.0.saturating_add(kept.0).saturating_sub(self.margin.0);
+        if self.max_wal.0 == 0 || self.max_wal.0 > room {
             return Err(HoldError::TooMuch {
-                asked: max_wal,
-                margin,
+                asked: self.max_wal,
+                margin: self.margin,
                 free,
+                kept,
             });
         }
-        Ok(Self { max_wal, margin })
+        Ok(())
     }
 
     /// Why the slot must be given up, if it must.
@@ -71,6 +82,20 @@ mod tests {
         assert_eq!(choose(100, None, Some(70)), Some((30, 70)));
         assert_eq!(choose(100, None, Some(100)), None);
         assert_eq!(choose(0, None, None), None);
+    }
+
+    #[test]
+    fn what_is_kept_already_need_not_be_free() {
+        let limits = Limits {
+            max_wal: Size(10 * GB),
+            margin: Size(GB),
+        };
+        assert!(limits.check(Size(11 * GB), Size(0)).is_ok());
+        assert!(limits.check(Size(6 * GB), Size(5 * GB)).is_ok());
+        let refused = limits.check(Size(2 * GB), Size(5 * GB)).unwrap_err();
+        let said = "10 GB of WAL and a margin of 1 GB are more than the 2 GB that are free and the 5 GB that the slot keeps \
+                    already: ask for less (--max-wal, --margin), free some space, or give it up (reinstate unhold)";
+        assert_eq!(refused.to_string(), said);
     }
 
     #[test]

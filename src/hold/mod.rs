@@ -36,6 +36,13 @@ pub struct Wanted {
     pub free_space: Option<Size>,
 }
 
+impl Wanted {
+    /// Whether what is held already must agree with it.
+    fn says_something(&self) -> bool {
+        self.max_wal.is_some() || self.margin.is_some() || self.free_space.is_some()
+    }
+}
+
 /// Who holds: for the journal.
 #[derive(Debug, Clone)]
 pub struct Holder {
@@ -64,6 +71,18 @@ pub struct Held {
     pub server_limit: Option<Size>,
     /// When it gives up a slot that nobody reads from, if it does (`idle_replication_slot_timeout`).
     pub idle_limit: Option<String>,
+}
+
+impl Held {
+    /// That the disk has no room for what an earlier hold may keep, if so: others have used it since.
+    pub fn shortage(&self) -> Option<HoldError> {
+        let space = self.space.as_ref().filter(|_| !self.new)?;
+        let limits = Limits {
+            max_wal: self.hold.max_wal,
+            margin: self.hold.margin,
+        };
+        limits.check(space.free, self.slot.retained).err()
+    }
 }
 
 /// What became of a hold.
@@ -149,18 +168,17 @@ async fn already(session: &Session, wanted: &Wanted) -> Result<Option<Held>, Hol
         });
     }
     let space = space::find(session, wanted.free_space).await.ok();
-    if wanted.max_wal.is_some() || wanted.margin.is_some() {
-        let max = wanted.max_wal.unwrap_or(hold.max_wal);
-        let margin = wanted.margin.unwrap_or(hold.margin);
-        if let Some(space) = &space {
-            // What is kept already is no longer free.
-            let free = Size(space.free.0 + slot.retained.0);
-            Limits::choose(free, Some(max), Some(margin))?;
-        }
-        if (max, margin) != (hold.max_wal, hold.margin) {
-            holds.limit(&hold.hold, max, margin).await?;
-            (hold.max_wal, hold.margin) = (max, margin);
-        }
+    let limits = Limits {
+        max_wal: wanted.max_wal.unwrap_or(hold.max_wal),
+        margin: wanted.margin.unwrap_or(hold.margin),
+    };
+    if let (true, Some(space)) = (wanted.says_something(), &space) {
+        limits.check(space.free, slot.retained)?;
+    }
+    if (limits.max_wal, limits.margin) != (hold.max_wal, hold.margin) {
+        let (max, margin) = (limits.max_wal, limits.margin);
+        holds.limit(&hold.hold, max, margin).await?;
+        (hold.max_wal, hold.margin) = (max, margin);
     }
     Ok(Some(Held {
         hold,

@@ -17,6 +17,7 @@ mod settings;
 mod size;
 mod target;
 mod tls;
+mod trim;
 
 pub use conninfo::Conninfo;
 pub use environment::Environment;
@@ -27,3 +28,4 @@ pub use size::{Size, lasting};
 pub use target::Target;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
+pub use trim::trimmed;

@@ -21,6 +21,7 @@ update users set email = null where id = 4;
 update users set email = '  ' where id = 5;
 update users set name = '=HYPERLINK("http://x","click")' where id = 1;
 update users set name = E'two\nlines, "quoted"' where id = 2;
+update users set name = 'x;=cmd|/c calc' where id = 6;
 update users set email = '+33 6 12 34 56 78' where id = 3;
 insert into dossiers select n, 1 + n % 6, 'title ' || n from generate_series(1, 18) n;
 insert into champs select n, 1 + n % 18, 'v' from generate_series(1, 36) n;
@@ -33,7 +34,8 @@ const OWNERS: &str = r#"
 [[contacts]]
 sql = """select 'dossiers' as owner_table, d.id::text as owner_key, u.email as contact, u.name, u.locale
            from dossiers d join users u on u.id = d.user_id -- the owners
-         ;
+         ; /* all of them; */
+-- but nobody else;
 """
 "#;
 
@@ -50,7 +52,7 @@ fn sheet(incident: &Incident) -> Vec<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(text.as_bytes());
-    let cells = |r: csv::StringRecord| r.iter().map(|c| original(c).to_owned()).collect();
+    let cells = |r: csv::StringRecord| r.iter().map(original).collect();
     reader.records().map(|r| cells(r.unwrap())).collect()
 }
 
@@ -115,7 +117,7 @@ fn people_and_records_before_anything_is_restored() {
             ("+33 6 12 34 56 78", "2", "User 3"),
             ("u1@example.net", "2", "=HYPERLINK(\"http://x\",\"click\")"),
             ("u2@example.net", "2", "two\nlines, \"quoted\""),
-            ("u6@example.net", "2", "User 6"),
+            ("u6@example.net", "2", "x;=cmd|/c calc"),
         ]
     );
     let records = of_kind(&sheet, "record");
@@ -153,8 +155,10 @@ fn the_file_is_safe_private_and_always_the_same() {
         "{text}"
     );
     assert!(text.contains("'+33 6"), "{text}");
+    // Where the spreadsheet splits at semicolons.
+    assert!(text.contains("\"x;'=cmd|/c calc\""), "{text}");
     assert!(
-        text.starts_with("kind,contact,records,owner_table,owner_key,unit,name,locale\r\n"),
+        text.starts_with("\"kind\",\"contact\",\"records\",\"owner_table\",\"owner_key\",\"unit\",\"name\",\"locale\"\r\n"),
         "{text}"
     );
     let read = csv::Reader::from_reader(text.as_bytes()).into_records();

@@ -192,6 +192,42 @@ fn limits_are_what_was_asked_for_and_can_be_changed() {
     );
 }
 
+/// Limits of an earlier hold must fit what is free now.
+#[test]
+fn what_is_held_already_must_still_fit() {
+    let held = Held::on(&Settings::default());
+    held.run(&["hold", "--free-space", "100GB"]).ok();
+    for args in [
+        &["--free-space", "1MB"][..],
+        &["--free-space", "40GB"],
+        &["--free-space", "40GB", "--max-wal", "31GB"],
+    ] {
+        let output = held.run(&[&["hold"], args].concat()).expect_code(2);
+        assert!(
+            output
+                .stderr
+                .contains("a margin of 10 GB are more than the")
+                && output.stderr.contains("that the slot keeps already"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(output.stdout, "");
+    }
+    // Smaller limits fit; and what an earlier hold may keep is warned of where it no longer does.
+    let small = ["hold", "--free-space", "40GB", "--max-wal", "20GB"];
+    held.run(&small).ok();
+    held.live
+        .run("update reinstate.hold set max_wal = 1000::int8 << 40");
+    let output = held.run(&["hold"]).ok();
+    assert!(
+        output
+            .stderr
+            .contains("warning: 1000 TB of WAL and a margin of 10 GB are more than the"),
+        "{}",
+        output.stderr
+    );
+}
+
 #[test]
 fn a_slot_that_somebody_dropped_is_made_anew() {
     let held = Held::on(&Settings::default());

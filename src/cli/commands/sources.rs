@@ -130,7 +130,15 @@ impl Sources {
                     ));
                 }
             }
-            afters.push(After::new(session, time, snapshot).await?);
+            let after = After::new(session, time, snapshot).await?;
+            if after.is_stranger() {
+                return Err(Failure::usage(format!(
+                    "the after-snapshot of {time} ({}) has no table in common with the snapshot",
+                    after.target()
+                ))
+                .hint("is it the wrong database, or still empty?"));
+            }
+            afters.push(after);
         }
         let own = evidence_session(context, both, false).await?;
         self.sources.push(Box::new(Bracket::new(own, afters)));

@@ -10,6 +10,9 @@ use crate::cli::error::Failure;
 use crate::evidence::{Dated, Finding, Interval};
 use crate::extract::Undecided;
 
+const UNDETERMINED: &str = "undetermined.jsonl";
+const CONTRADICTIONS: &str = "contradictions.jsonl";
+
 /// `undetermined.jsonl`, written as rows turn up.
 pub(super) struct UndeterminedList {
     file: CaseFile,
@@ -20,7 +23,7 @@ pub(super) struct UndeterminedList {
 impl UndeterminedList {
     pub(super) fn create(context: &Context) -> Result<Self, Failure> {
         Ok(Self {
-            file: context.create("undetermined.jsonl")?,
+            file: context.create(UNDETERMINED)?,
             rows: 0,
             failed: None,
         })
@@ -35,8 +38,9 @@ impl UndeterminedList {
         }
     }
 
-    /// Keeps the file where it lists something.
-    pub(super) fn finish(self, context: &Context) -> Result<(), Failure> {
+    /// Keeps the file where it lists something. Where a command that `succeeded` lists nothing, that of an earlier run
+    /// goes: it would be taken for this one's.
+    pub(super) fn finish(self, context: &Context, succeeded: bool) -> Result<(), Failure> {
         if let Some(e) = &self.failed {
             return Err(self.file.failed(e));
         }
@@ -45,18 +49,21 @@ impl UndeterminedList {
             context
                 .ui
                 .detail(&format!("{} lists {} rows", path.display(), self.rows));
+        } else if succeeded {
+            context.remove(UNDETERMINED)?;
         }
         Ok(())
     }
 }
 
-/// Writes `contradictions.jsonl` where there are some; returns how many.
+/// Writes `contradictions.jsonl` where there are some, and else removes that of an earlier run; returns how many.
 pub(super) fn contradictions(context: &Context, dated: &Dated) -> Result<usize, Failure> {
     let all = dated.findings.contradictions();
     if all.is_empty() {
+        context.remove(CONTRADICTIONS)?;
         return Ok(0);
     }
-    let mut file = context.create("contradictions.jsonl")?;
+    let mut file = context.create(CONTRADICTIONS)?;
     for contradiction in all {
         let said = &contradiction.testimony;
         let (table, _) = dated.candidates.place(said.node);

@@ -3,6 +3,10 @@
 //! Numbers are counted from the last one that the backup has a row for, not from where the backup's sequence stands: a
 //! dump reads its sequences after its rows, and a physical copy's run up to 32 numbers ahead (the server logs so many
 //! beforehand). Rows in the backup with keys beyond its sequence were not numbered by it, and do not count as the last.
+//!
+//! A sequence that was set back is noticed where it stands before the backup's, or where live has numbers beyond it. One
+//! that was set back less far, with nothing left beyond it (`setval` to the greatest number after a purge), looks like one
+//! that never moved: every bound assumes that this did not happen, and says so.
 
 /// A sequence, and where it stands.
 #[derive(Debug, Clone, Copy)]

@@ -36,6 +36,10 @@ pub struct Unknowable {
     pub may_be_stale: Vec<MayBeStale>,
 }
 
+/// What every bound assumes of its sequence: one that was set back, and stands where the backup's did or beyond it,
+/// shows nothing of what it handed out before.
+pub const NEVER_SET_BACK: &str = "the sequence was never set back";
+
 /// Rows of a table that were born after the backup and deleted since.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BornAndGone {
@@ -44,6 +48,9 @@ pub struct BornAndGone {
     /// No more than this many, of the rows whose number came from the sequence after `after`. None: no bound, see
     /// `reason`.
     pub at_most: Option<u64>,
+    /// What must be true for the bound to be one: [`NEVER_SET_BACK`]. None where there is no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumes: Option<String>,
     /// The column that is numbered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,

@@ -9,7 +9,7 @@ use crate::ident::{TableName, quote_ident};
 use crate::pg::{PgError, Session};
 
 use super::bound::{Position, Seen, bound};
-use super::{BornAndGone, Compared, refused};
+use super::{BornAndGone, Compared, NEVER_SET_BACK, refused};
 use crate::diff::Sides;
 
 /// A column and the sequence that numbers it, as one side's catalogs have it.
@@ -47,7 +47,10 @@ pub(super) async fn bounds(
             Err(reason) => Err(reason),
         };
         match outcome {
-            Ok(rows) => entry.at_most = Some(rows),
+            Ok(rows) => {
+                entry.at_most = Some(rows);
+                entry.assumes = Some(NEVER_SET_BACK.to_owned());
+            }
             Err(reason) => entry.reason = Some(reason),
         }
         bounds.push(entry);

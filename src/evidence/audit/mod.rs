@@ -12,7 +12,6 @@
 use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 
 use super::{Commits, EvidenceError, EvidenceSource, Hear, Interval, SourceKind, Testimony};
 use crate::diff::Candidates;
@@ -20,12 +19,13 @@ use crate::ident::Key;
 use crate::pg::Session;
 use crate::pg::copy::{CopyLines, raw_fields, unescape};
 
+mod file;
 mod log;
 
 pub use log::AuditLog;
 use log::{Record, together};
 
-use super::listing::{Column, Origin, key_texts, lacking, read_file, resolve, trimmed};
+use super::listing::{Column, Origin, key_texts, lacking, trimmed};
 
 /// The source: all audits of a case.
 pub struct Audit {
@@ -85,7 +85,9 @@ impl Audit {
                 self.query(log, &self.snapshot, sql, candidates, table, notes)
                     .await?
             }
-            Origin::File(_) => self.file(log, candidates, table).await?,
+            Origin::File(path) => {
+                file::read(log, path, &self.snapshot, (candidates, table), notes).await?
+            }
         };
         let xids = records.values().flatten().filter_map(|r| r.xid);
         let commits = Commits::of(&self.live, xids).await?;
@@ -173,18 +175,26 @@ impl Audit {
         }
         let xid = if has_xid { "a.xid::text" } else { "null::text" };
         let texts = key_texts("a", &pair.snapshot, &pair.key);
+        // No instant: infinity, and years that only PostgreSQL counts to.
         let copy = format!(
-            "copy (select {}, (extract(epoch from a.deleted_at::timestamptz) * 1000000)::int8, {xid}
+            "copy (select {}, case when isfinite(a.deleted_at)
+                                   and a.deleted_at::timestamptz < timestamptz '9999-12-30 00:00:00+00'
+                                  then (extract(epoch from a.deleted_at::timestamptz) * 1000000)::int8 end, {xid}
                      from (\n{}\n) a where a.deleted_at is not null) to stdout",
             texts.join(", "),
             trimmed(sql),
         );
         let mut records: HashMap<u32, Vec<Record>> = HashMap::new();
+        let mut endless = 0_u64;
         let mut lines = CopyLines::start(session, &log.doing(), &copy).await?;
         while let Some(line) = lines.next().await? {
             let mut fields: Vec<Option<String>> = raw_fields(&line).map(unescape).collect();
             let xid = fields.pop().flatten();
             let time = fields.pop().flatten();
+            if time.is_none() {
+                endless += 1;
+                continue;
+            }
             let Some(key) = fields.into_iter().collect::<Option<Vec<String>>>() else {
                 continue;
             };
@@ -196,37 +206,12 @@ impl Audit {
             }
         }
         session.search_as_role(false).await?;
-        Ok(records)
-    }
-
-    async fn file(
-        &self,
-        log: &AuditLog,
-        candidates: &Candidates,
-        table: usize,
-    ) -> Result<HashMap<u32, Vec<Record>>, EvidenceError> {
-        let Origin::File(path) = &log.log else {
-            return Ok(HashMap::new());
-        };
-        let key = &candidates.tables[table].key;
-        let listing = read_file(path, key, &["deleted_at"], &["xid"]).map_err(|e| log.wrong(&e))?;
-        let nodes = resolve(&self.snapshot, candidates, table, &listing.keys).await?;
-        let mut records: HashMap<u32, Vec<Record>> = HashMap::new();
-        for (n, node) in nodes {
-            let [deleted_at, xid] = [0, 1].map(|c| listing.others[n][c].as_deref());
-            let time = deleted_at.and_then(|t| t.parse::<Timestamp>().ok());
-            let Some(deleted_at) = time else {
-                return Err(log.wrong(&format!(
-                    "{}: `{}` is not an RFC 3339 time with an offset, such as 2020-01-21T16:40:00+01:00",
-                    path.display(),
-                    deleted_at.unwrap_or_default()
-                )));
-            };
-            let xid = xid.map(|x| log.xid(x)).transpose()?;
-            records
-                .entry(node)
-                .or_default()
-                .push(Record { deleted_at, xid });
+        if endless > 0 {
+            notes.push(format!(
+                "[[audit]] of {}: the `deleted_at` of {endless} records is infinity, or beyond the year 9999; they are passed \
+                 over",
+                log.table
+            ));
         }
         Ok(records)
     }

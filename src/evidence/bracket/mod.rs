@@ -17,13 +17,14 @@ use jiff::Timestamp;
 
 mod bag;
 mod seen;
+mod unseen;
 
 use super::identity::{Telling, creation_column, telling};
 use super::{EvidenceError, EvidenceSource, Hear, Interval, SourceKind, Testimony};
 use crate::catalog::{Comparable, Locator, Schema, compare, introspect};
 use crate::diff::{Candidates, contents};
 use crate::ident::{Key, TableName, quote_ident};
-use crate::pg::{PgError, Session};
+use crate::pg::{PgError, Session, Target};
 
 use seen::{Notes, Seen, interval};
 
@@ -36,6 +37,7 @@ pub struct After {
     time: Timestamp,
     /// Its tables against the snapshot's.
     pairs: HashMap<TableName, Comparable>,
+    unseen: unseen::Unseen,
 }
 
 impl After {
@@ -46,15 +48,23 @@ impl After {
         snapshot: &Schema,
     ) -> Result<Self, PgError> {
         let schema = introspect(&session).await?;
-        let pairs = compare(snapshot, &schema)
-            .into_iter()
-            .filter_map(|(name, pair)| Some((name, *pair.ok()?)))
-            .collect();
+        let (pairs, unseen) = unseen::split(&session, compare(snapshot, &schema)).await?;
         Ok(Self {
             session,
             time,
             pairs,
+            unseen,
         })
+    }
+
+    /// Whether it has no table in common with the snapshot: another database.
+    pub fn is_stranger(&self) -> bool {
+        self.unseen.stranger
+    }
+
+    /// Host, database and role.
+    pub fn target(&self) -> &Target {
+        self.session.target()
     }
 }
 
@@ -135,12 +145,12 @@ impl Bracket {
     }
 
     fn note_unseen(&self, candidates: &Candidates, table: usize, rows: usize, notes: &mut Notes) {
-        let name = &candidates.tables[table].snapshot.name;
+        let ours = &candidates.tables[table];
+        let name = &ours.snapshot.name;
         for after in self.afters.iter().filter(|_| rows > 0) {
-            if !after.pairs.contains_key(name) {
+            if let Some(reason) = after.unseen.reason(&after.pairs, name, &ours.key) {
                 notes.unseen.push(format!(
-                    "the after-snapshot of {} does not have {name}, or its role may not read it: it says nothing of {rows} \
-                     rows there",
+                    "the after-snapshot of {} says nothing of {rows} rows of {name}: {reason}",
                     after.time
                 ));
             }

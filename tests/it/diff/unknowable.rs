@@ -81,7 +81,7 @@ fn bounds_from_sequences() {
         }
         assert_eq!(
             born(&found, "public.tens"),
-            &json!({"table": "public.tens", "at_most": 4, "column": "id", "sequence": "public.tens_id_seq", "after": 91})
+            &json!({"table": "public.tens", "at_most": 4, "assumes": "the sequence was never set back", "column": "id", "sequence": "public.tens_id_seq", "after": 91})
         );
         for (table, reason) in [
             ("public.u", "no sequence numbers the key"),
@@ -134,6 +134,56 @@ fn bounds_that_would_not_hold_are_not_given() {
     // Keys by hand in the backup do not hide what the sequence gave since.
     assert_eq!(born(&found, "public.before")["at_most"], 20);
     assert!(born(&found, "public.fetched")["at_most"].as_u64() >= Some(40));
+}
+
+/// Set back no further than the backup's own position: nothing shows it, so every bound says what it assumes, in every
+/// command, and also where it is zero.
+#[test]
+fn a_bound_says_that_it_trusts_the_sequence() {
+    let incident = Incident::new(
+        "create table d (id serial primary key, v text); create table e (id serial primary key);
+         insert into d (v) select 'x' from generate_series(1, 100); insert into e default values",
+        "insert into d (v) select 'y' from generate_series(1, 500); delete from d where v = 'y';
+         select setval('d_id_seq', (select max(id) from d)); delete from d where id <= 3",
+    );
+    let (text, json) = both_forms(&incident, &["diff"], 1);
+    let found = &json["unknowable"];
+    for table in ["public.d", "public.e"] {
+        let entry = born(found, table);
+        assert_eq!(
+            (&entry["at_most"], &entry["assumes"]),
+            (&json!(0), &json!("the sequence was never set back")),
+            "{entry}"
+        );
+    }
+    let words =
+        "none of 2 tables (numbers drawn and not in live, if the sequence was never set back)";
+    assert!(text.contains(words), "{text}");
+    incident.extract(&[]);
+    let (text, json) = both_forms(&incident, &["restore"], 0);
+    assert!(text.contains(words), "{text}");
+    assert_eq!(
+        &json["unknowable"]["born_and_gone"],
+        &found["born_and_gone"]
+    );
+    incident.restore().ok();
+    let (text, json) = both_forms(&incident, &["verify"], 0);
+    assert!(text.contains(words), "{text}");
+    assert!(
+        json["cannot_be_known"].to_string().contains(words),
+        "{json:#}"
+    );
+    assert_eq!(
+        &json["unknowable"]["born_and_gone"],
+        &found["born_and_gone"]
+    );
+}
+
+/// What a command prints for people, and for programs.
+#[track_caller]
+fn both_forms(incident: &Incident, args: &[&str], code: i32) -> (String, Value) {
+    let text = incident.for_people(args).expect_code(code).stdout;
+    (text, incident.run(args).expect_code(code).json())
 }
 
 /// A row whose number was drawn before the backup and which was committed after it is not within the bound, and that

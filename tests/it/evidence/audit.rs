@@ -201,16 +201,37 @@ fn a_file_of_the_applications_log_is_an_audit() {
     ];
     scene.run(&window).ok();
     assert_eq!(scene.bundled(), ["public.dossiers: 7".to_owned()].into());
-    // A time without an offset could mean anything.
-    at("9,2020-01-21 16:40:00,x\n");
-    let refused = scene.run(&["timeline"]).expect_code(2);
+    // A record without a time says nothing, as a NULL in a query does.
+    at("9,,x\n10, ,x\n");
+    let drawn = scene.run(&["timeline"]).ok();
     assert!(
-        refused
+        drawn
             .stderr
-            .contains("`2020-01-21 16:40:00` is not an RFC 3339 time"),
+            .contains("deletions.csv have no `deleted_at` and are passed over")
+            && drawn.stderr.contains(": 2 records of "),
         "{}",
-        refused.stderr
+        drawn.stderr
     );
+    // A time without an offset could mean anything.
+    for (line, words) in [
+        (
+            "9,2020-01-21 16:40:00,x\n",
+            "line 5: `2020-01-21 16:40:00` is not an RFC 3339 time",
+        ),
+        (
+            "9,2020-01-21T16:40:00Z,x\n10,2020-01-21T16:40:00Z,x\nten,2020-01-21T16:40:00Z,x\n",
+            "line 7: ten is no key of public.dossiers: invalid input syntax for type integer",
+        ),
+    ] {
+        at(line);
+        let refused = scene.run(&["timeline"]).expect_code(2);
+        let whole = format!("deletions.csv, {words}");
+        assert!(
+            refused.stderr.contains(&whole),
+            "{whole} in {}",
+            refused.stderr
+        );
+    }
     scene
         .case
         .write("deletions.csv", "nr,deleted_at\n1,2020-01-21T16:40:00Z\n");
@@ -222,6 +243,58 @@ fn a_file_of_the_applications_log_is_an_audit() {
         "{}",
         refused.stderr
     );
+}
+
+#[test]
+fn times_that_never_come_are_passed_over() {
+    let scene = Scene::new(SETUP);
+    scene.case.write("reinstate.toml", TRAP);
+    destroy(&scene, 1..=4);
+    // Of rows that are missing, and of one that is not.
+    scene.live.run(
+        "update deleted_dossiers set deleted_at = 'infinity' where dossier_id = 1;
+         update deleted_dossiers set deleted_at = '-infinity' where dossier_id = 2;
+         update deleted_dossiers set deleted_at = '294276-12-31' where dossier_id = 3;
+         update deleted_dossiers set deleted_at = now() where dossier_id = 4;
+         insert into deleted_dossiers (dossier_id, deleted_at) values (50, 'infinity'), (null, 'infinity')",
+    );
+    let drawn = scene.dated(&["timeline", "--format", "json"]).ok();
+    assert!(
+        drawn
+            .stderr
+            .contains("the `deleted_at` of 5 records is infinity, or beyond the year 9999"),
+        "{}",
+        drawn.stderr
+    );
+    assert!(
+        drawn.stderr.contains("has no record of 3 of its"),
+        "{}",
+        drawn.stderr
+    );
+}
+
+/// What an earlier run listed would be taken for this one's.
+#[test]
+fn lists_of_an_earlier_run_do_not_stay() {
+    let scene = Scene::new(SETUP);
+    scene.case.write("reinstate.toml", TRAP);
+    destroy(&scene, 1..=4);
+    let there = |name: &str| scene.case.file(name).exists();
+    let (from, to) = (scene.taken.clone(), scene.now());
+    scene
+        .dated(&["extract", "--from", &from, "--to", &to])
+        .expect_code(3);
+    scene.dated(&["timeline"]).ok();
+    assert!(there("undetermined.jsonl") && there("contradictions.jsonl"));
+    scene.case.write("reinstate.toml", AUDIT);
+    // A command that is refused says nothing of them.
+    scene.case.write("bundle", "in the way");
+    scene.dated(&["extract"]).expect_code(3);
+    assert!(there("undetermined.jsonl"));
+    std::fs::remove_file(scene.case.file("bundle")).unwrap();
+    scene.dated(&["extract"]).ok();
+    scene.dated(&["timeline"]).ok();
+    assert!(!there("undetermined.jsonl") && !there("contradictions.jsonl"));
 }
 
 #[test]
@@ -268,7 +341,7 @@ fn queries_that_cannot_be_an_audit_are_refused_by_name() {
         );
     }
     // Without a zone it is read as UTC, and said to be; an audit that writes is refused by the session.
-    let naive = "live_sql = 'select dossier_id as id, created_at::timestamp as deleted_at from deleted_dossiers;'";
+    let naive = "live_sql = 'select dossier_id as id, created_at::timestamp as deleted_at from deleted_dossiers; -- hidden; or not'";
     scene.case.write(
         "reinstate.toml",
         &format!("[[audit]]\ntable = 'dossiers'\n{naive}\n"),

@@ -298,6 +298,53 @@ fn truncate_and_a_dropped_partition_are_deletions_like_others() {
     assert_eq!(scene.bundled(), expected);
 }
 
+/// What one table of an after-snapshot hides costs that table only.
+#[test]
+fn tables_that_an_after_snapshot_does_not_show_are_named() {
+    let mut scene = Scene::new(SETUP);
+    scene.live.run(
+        "delete from tags where name = 'tag1'; delete from stamped where code = 'c1';
+         delete from champs where id = 1; delete from marks where a = 1",
+    );
+    let time = scene.after();
+    let role = format!("{}_after", scene.live.name);
+    let (after, as_role) = scene.last_after_as(&role);
+    after.run(&format!(
+        "alter table tags rename name to label; drop table marks;
+         create role {role} login; grant select on tags, stamped, truth, dossiers to {role};
+         alter table stamped enable row level security; create policy p on stamped using (true)"
+    ));
+    let args = ["timeline", "--snapshot-time", &scene.taken, "--after"];
+    let drawn = scene
+        .run(&[&args[..], &[&as_role, "--after-time", &time]].concat())
+        .ok();
+    let says = |table: &str, reason: &str| {
+        let note = format!("says nothing of {table}: {reason}");
+        assert!(drawn.stderr.contains(&note), "{note} in {}", drawn.stderr);
+    };
+    says(
+        "1 rows of public.tags",
+        "it has no column \"name\" there, by which rows are told apart",
+    );
+    says("1 rows of public.stamped", "row-level security hides rows");
+    says(
+        "1 rows of public.champs",
+        &format!("role \"{role}\" may not read it"),
+    );
+    says("5 rows of public.marks", "it does not have that table");
+
+    after.run("drop schema public cascade; create schema public; create table other (id int)");
+    let refused = scene.dated(&["timeline"]).expect_code(2);
+    assert!(
+        refused
+            .stderr
+            .contains("has no table in common with the snapshot"),
+        "{}",
+        refused.stderr
+    );
+    after.run(&format!("drop role {role}"));
+}
+
 #[test]
 fn brackets_that_cannot_be_are_refused() {
     let mut scene = Scene::new(SETUP);

@@ -51,6 +51,12 @@ impl Scene {
         self.keep(copy)
     }
 
+    /// The latest after-snapshot, and how a role reaches it.
+    pub(super) fn last_after_as(&self, role: &str) -> (&TestDb, String) {
+        let (after, _) = self.afters.last().expect("one was taken");
+        (after, after.conninfo_as(role))
+    }
+
     fn keep(&mut self, copy: TestDb) -> String {
         let time = self.now();
         self.afters.push((copy, time.clone()));

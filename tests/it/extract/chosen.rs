@@ -71,6 +71,7 @@ fn a_condition_is_read_as_psql_reads_it() {
         ("is_even(id)", 3),
         ("id in (select n from wanted)", 3),
         ("id in (select k.n from k where k.n < 3)", 2),
+        ("id in (select k.n from k where k.n < 3); -- ;", 2),
         ("k.xmin is not null and ctid is not null", 6),
         ("k is not null -- said at the end", 6),
     ];

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::evidence::{EvidenceError, Interval, Selection};
 use crate::extract::{ExtractError, Request, Undetermined, extract};
 use crate::ident::{Key, TableName};
+use crate::pg::trimmed;
 
 mod report;
 
@@ -53,7 +54,7 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         &sink,
     )
     .await;
-    undetermined.finish(context)?;
+    undetermined.finish(context, extracted.is_ok())?;
     let extracted = extracted.map_err(|e| match &e {
         ExtractError::Evidence(EvidenceError::None { .. }) => evidence.explain(e.into()),
         _ => e.into(),
@@ -138,7 +139,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
     });
     Ok(Request {
         patterns: patterns(&args.tables)?,
-        where_sql: args.r#where.clone(),
+        where_sql: args.r#where.as_deref().map(|w| trimmed(w).to_owned()),
         keys: args.keys.as_deref().map(keys).transpose()?,
         declared: context.config.relations.clone(),
         tool: build::tool(),

@@ -10,16 +10,16 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::Outcome;
 use crate::event::Event;
-use crate::hold::{self, Ended, Held, Holder, Measured, Rate, SLOT, Unheld, Wanted};
+use crate::hold::{self, Ended, Holder, Rate, SLOT, Unheld, Wanted};
 use crate::ident::RunId;
-use crate::pg::{Access, Session, Size, lasting};
+use crate::pg::{Access, Session, lasting};
+
+mod facts;
+
+use facts::Facts;
 
 /// Seconds that are too short for a person to react.
 const SHORT: f64 = 3_600.0;
-
-/// What a slot is not.
-const NOT_PROMISED: &str = "not promised: WAL from before that point is recycled as ever (copy pg_wal away), what was recycled does not come \
-                            back, a failover leaves the slot behind, and the archive expires as it always did";
 
 pub(super) async fn run(context: &Context, args: args::Hold) -> Result<Code, Failure> {
     let facts = tokio::select! {
@@ -33,6 +33,9 @@ pub(super) async fn run(context: &Context, args: args::Hold) -> Result<Code, Fai
             return Ok(Code::Interrupted);
         }
     };
+    if let Some(shortage) = facts.held.shortage() {
+        context.ui.warning(&shortage.to_string());
+    }
     if facts.lasts < SHORT {
         context.ui.warning(&format!(
             "at this rate the limit is reached in {}",
@@ -67,13 +70,7 @@ async fn begin(context: &Context, args: &args::Hold) -> Result<Facts, Failure> {
     };
     let held = hold::hold(&session, &wanted, holder(context)).await?;
     let rate = Rate::sample(&session).await?;
-    let room = Size(held.hold.max_wal.0.saturating_sub(held.slot.retained.0));
-    Ok(Facts {
-        target,
-        lasts: rate.lasts(room),
-        held,
-        rate,
-    })
+    Ok(Facts::new(target, held, rate))
 }
 
 async fn open(context: &Context) -> Result<Session, Failure> {
@@ -147,122 +144,6 @@ async fn watch(context: &Context, facts: &Facts, every: Duration) -> Result<Code
         _ => context.ui.warning(&text),
     }
     Ok(code)
-}
-
-/// What there is to say about a hold.
-struct Facts {
-    target: String,
-    held: Held,
-    rate: Rate,
-    lasts: f64,
-}
-
-impl Facts {
-    fn measured(&self) -> Option<&Measured> {
-        self.held.space.as_ref()?.measured.as_ref()
-    }
-
-    fn text(&self) -> Vec<String> {
-        let (hold, slot) = (&self.held.hold, &self.held.slot);
-        let word = if self.held.new {
-            "held"
-        } else {
-            "already held"
-        };
-        let mut lines = vec![
-            format!("{word}: {}", self.target),
-            format!(
-                "slot {SLOT} keeps WAL from {} on, since {}, by {}",
-                slot.restart_lsn.as_deref().unwrap_or("?"),
-                hold.since,
-                hold.by
-            ),
-            format!(
-                "it keeps {} now and may keep {}{}",
-                slot.retained,
-                hold.max_wal,
-                self.disk()
-            ),
-            self.speed(),
-        ];
-        if let Some(limit) = self.held.server_limit {
-            lines.push(format!(
-                "the server itself gives a slot up at {limit} (max_slot_wal_keep_size)"
-            ));
-        }
-        if let Some(limit) = &self.held.idle_limit {
-            lines.push(format!(
-                "the server itself gives up a slot that nobody reads from after {limit} (idle_replication_slot_timeout): \
-                 set it to 0"
-            ));
-        }
-        lines.push(NOT_PROMISED.to_owned());
-        lines
-    }
-
-    fn disk(&self) -> String {
-        let Some(space) = &self.held.space else {
-            return String::new();
-        };
-        let place = match &space.measured {
-            None => "as you say".to_owned(),
-            Some(m) if m.is_wal => format!("in {}", m.directory.display()),
-            Some(m) => format!(
-                "in {}; if pg_wal is on another disk, say --free-space",
-                m.directory.display()
-            ),
-        };
-        format!(
-            "; {} are free ({place}), of which {} are to stay free",
-            space.free, self.held.hold.margin
-        )
-    }
-
-    fn speed(&self) -> String {
-        let average = self
-            .rate
-            .average
-            .map_or_else(String::new, |a| format!(" ({} on average)", Size(a as u64)));
-        format!(
-            "{} of WAL a second at this moment{average}: the limit is reached in {}",
-            Size(self.rate.now as u64),
-            lasting(self.lasts)
-        )
-    }
-
-    fn document(&self, watched: Option<&str>) -> String {
-        let (hold, slot) = (&self.held.hold, &self.held.slot);
-        let free = self.held.space.as_ref().map(|s| s.free);
-        let lasts = self.lasts.is_finite().then_some(self.lasts as u64);
-        document(
-            "hold",
-            vec![
-                (
-                    "state",
-                    json!(if self.held.new {
-                        "held"
-                    } else {
-                        "already_held"
-                    }),
-                ),
-                ("watch", json!(watched)),
-                ("slot", json!(SLOT)),
-                ("since", json!(hold.since)),
-                ("by", json!(hold.by)),
-                ("restart_lsn", json!(slot.restart_lsn)),
-                ("retained_bytes", json!(slot.retained)),
-                ("max_wal_bytes", json!(hold.max_wal)),
-                ("margin_bytes", json!(hold.margin)),
-                ("free_bytes", json!(free)),
-                ("wal_bytes_per_second", json!(self.rate.now as u64)),
-                (
-                    "average_wal_bytes_per_second",
-                    json!(self.rate.average.map(|a| a as u64)),
-                ),
-                ("seconds_left", json!(lasts)),
-            ],
-        )
-    }
 }
 
 fn document(command: &'static str, beside: Vec<(&'static str, Value)>) -> String {

@@ -10,11 +10,10 @@ use serde::Serialize;
 use crate::bundle::{Bundle, BundleError, UnitRows};
 use crate::catalog::introspect;
 use crate::event::{Event, Sink};
-use crate::evidence::Exclusion;
 use crate::ident::{TableName, UnitId};
 use crate::journal::{self, Store};
 use crate::pg::{PgError, Session};
-use crate::restore::excluded::Excluded;
+use crate::restore::excluded::{Dropped, Excluded, Rules, dropped};
 use crate::restore::{Batch, Presence, RestoreError, Targets, look};
 
 use bags::Bags;
@@ -107,6 +106,8 @@ pub struct Verified {
     pub absent: Vec<String>,
     /// Rows that must not come back and are in live.
     pub excluded_but_back: u64,
+    /// Exclusions that were in force before and are not now: what they name counts as missing.
+    pub exclusions_dropped: Vec<Dropped>,
     /// How many rows are missing or left out because live has another one under their key.
     pub displaced: u64,
     /// Those, at most a hundred: table and key.
@@ -147,7 +148,7 @@ impl Verified {
 pub async fn verify(
     session: &Session,
     bundle: &Bundle,
-    exclusions: &[Exclusion],
+    rules: Rules<'_>,
     sink: Sink<'_>,
 ) -> Result<Verified, VerifyError> {
     let live = introspect(session).await?;
@@ -165,10 +166,11 @@ pub async fn verify(
             not_compared,
             absent: Vec::new(),
             excluded_but_back: 0,
+            exclusions_dropped: dropped(session, bundle, rules.exclusions).await?,
             displaced: 0,
             other_content: Vec::new(),
         },
-        excluded: Excluded::ask(session, bundle, &targets, exclusions).await?,
+        excluded: Excluded::ask(session, bundle, &targets, &live, rules).await?,
         restored,
         quarantined,
         bags,

@@ -28,8 +28,8 @@ mod writer;
 pub use error::BundleError;
 pub use format::{
     DoubtfulParent, Evidence, FORMAT, FormatVersion, LeftOut, Manifest, ManifestColumn,
-    ManifestDraft, ManifestFile, ManifestRelation, ManifestTable, Need, RootFilter, RowEvidence,
-    RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord, Window,
+    ManifestDraft, ManifestExclusion, ManifestFile, ManifestRelation, ManifestTable, Need,
+    RootFilter, RowEvidence, RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord, Window,
 };
 pub use reader::Bundle;
 pub use rows::{BundleRows, UnitRows};

@@ -255,6 +255,7 @@ fn complete(
         evidence: draft.evidence,
         unknowable: draft.unknowable,
         doubtful_parents: draft.doubtful_parents,
+        exclusions: draft.exclusions,
         files,
     }
 }

@@ -168,6 +168,39 @@ impl Locator {
     }
 }
 
+/// Values, as text, as a FROM item that has columns of a table by name, type and collation, and their position from 1 as
+/// `reinstate_n`: so that lists can be joined with each other as tables would be. Columns that the table lacks are passed over.
+pub fn typed_list<'a>(
+    table: &Table,
+    columns: &[String],
+    alias: &str,
+    values: impl Iterator<Item = &'a Key> + Clone,
+) -> String {
+    let columns: Vec<&Column> = columns.iter().filter_map(|c| table.column(c)).collect();
+    let cast = |(i, column): (usize, &&Column)| {
+        let t = &column.lookup_type;
+        match column.is_enum {
+            // A text that is none of its labels equals nothing.
+            true => format!(
+                "case when k.k{i} = any (enum_range(null::{t})::text[]) then k.k{i}::{t} end"
+            ),
+            false => format!("k.k{i}::{t}"),
+        }
+    };
+    let casts: Vec<String> = columns.iter().enumerate().map(cast).collect();
+    let names: Vec<String> = columns.iter().map(|c| quote_ident(&c.name)).collect();
+    // The table's own columns, of no row, lend the list their collations.
+    format!(
+        "(select null::int8 as reinstate_n, {names} from {} where false
+          union all
+          select k.n, {} from {}) {alias}",
+        table.from_sql(),
+        casts.join(", "),
+        Locator::by_columns(columns.iter().copied()).list(values),
+        names = names.join(", "),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

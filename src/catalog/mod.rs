@@ -18,7 +18,7 @@ mod rowhash;
 pub use drift::{Comparable, Drift, TableDrift, compare};
 pub use fingerprint::fingerprint;
 pub use introspect::introspect;
-pub use lookup::Locator;
+pub use lookup::{Locator, typed_list};
 pub use model::{
     Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
 };

@@ -92,7 +92,32 @@ impl Column {
     pub fn equals(&self) -> String {
         self.equality.clone().unwrap_or_else(|| "=".to_owned())
     }
+
+    /// Whether equal values have one text, so that comparing texts is as good as asking the server: not so for numbers with
+    /// trailing zeros, for text whose case or accents do not count, nor, as far as we know, for types of extensions.
+    pub fn one_text(&self) -> bool {
+        let builtin = self.builtin.as_deref();
+        let strict = || self.collation.as_ref().is_none_or(|c| c.deterministic);
+        self.is_enum || builtin.is_some_and(|b| ONE_TEXT.contains(&b) && strict())
+    }
 }
+
+/// Types of which equal values have one text.
+const ONE_TEXT: &[&str] = &[
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "uuid",
+    "text",
+    "varchar",
+    "name",
+    "bytea",
+    "date",
+    "timestamp",
+    "timestamptz",
+];
 
 /// A unique or exclusion constraint, or a unique index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -70,18 +70,31 @@ impl Relation {
         let (Some(child), Some(parent)) = (child, parent) else {
             return format!("p.{p} = c.{c}");
         };
-        let family = |column: &Column| {
-            let builtin = column.builtin.as_deref();
-            FAMILIES
-                .iter()
-                .position(|f| builtin.is_some_and(|b| f.contains(&b)))
-        };
-        let comparable = child.type_name == parent.type_name
-            || family(child).is_some_and(|f| family(parent) == Some(f));
-        if self.declared && !comparable {
+        if self.declared && !comparable(child, parent) {
             return format!("p.{p}::text = c.{c}::text");
         }
         format!("p.{p} {} c.{c}", parent.equals())
+    }
+
+    /// Whether a row of the child refers to one of the parent exactly where the texts of their columns are the same.
+    pub fn by_text(&self, child: &Table, parent: &Table) -> bool {
+        let pairs = self.child_columns.iter().zip(&self.parent_columns);
+        let mut columns = pairs.filter_map(|(c, p)| child.column(c).zip(parent.column(p)));
+        columns.all(|(c, p)| {
+            let whole = |c: &Column| {
+                c.builtin
+                    .as_deref()
+                    .is_some_and(|b| FAMILIES[0][..3].contains(&b))
+            };
+            let strings = |c: &Column| {
+                c.builtin
+                    .as_deref()
+                    .is_some_and(|b| FAMILIES[1].contains(&b))
+            };
+            let alike =
+                c.type_name == p.type_name || (whole(c) && whole(p)) || (strings(c) && strings(p));
+            (self.declared && !comparable(c, p)) || (alike && c.one_text() && p.one_text())
+        })
     }
 
     /// Whether a foreign key that was checked for every row guards this very reference in `schema`.
@@ -98,7 +111,8 @@ impl Relation {
             })
     }
 
-    fn same_reference(&self, other: &Self) -> bool {
+    /// Whether it is the same reference, wherever it is stated.
+    pub fn same_reference(&self, other: &Self) -> bool {
         self.child == other.child
             && self.child_columns == other.child_columns
             && self.parent == other.parent
@@ -113,6 +127,17 @@ const FAMILIES: &[&[&str]] = &[
     &["text", "varchar", "bpchar", "name"],
     &["date", "timestamp", "timestamptz"],
 ];
+
+/// Whether the server's own `=` compares the two.
+fn comparable(child: &Column, parent: &Column) -> bool {
+    let family = |column: &Column| {
+        let builtin = column.builtin.as_deref();
+        FAMILIES
+            .iter()
+            .position(|f| builtin.is_some_and(|b| f.contains(&b)))
+    };
+    child.type_name == parent.type_name || family(child).is_some_and(|f| family(parent) == Some(f))
+}
 
 /// Whether the same columns are paired, in whatever order.
 fn same_pairs(a: (&[String], &[String]), b: (&[String], &[String])) -> bool {

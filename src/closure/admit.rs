@@ -23,8 +23,8 @@ pub enum Fate {
     Blocked,
 }
 
-/// Forms the units of the rows that are free; `fates` says what the caller knows (`Free`, `Stays`, `Excluded`), and says
-/// afterwards what follows.
+/// Forms the units of the rows that are free; `fates` says what the caller knows (`Free`, `Stays`, `Excluded`, and
+/// `HangsFromExcluded` of a row outside), and says afterwards what follows.
 ///
 /// - What refers, at any depth, to an excluded row is excluded with it.
 /// - A row that stays below a root takes with it what hangs from it; the rest of the root's dependents come.
@@ -46,6 +46,17 @@ pub fn admit(edges: &[Edge], roots: Roots<'_>, fates: &mut [Fate]) -> Units {
         return form(edges, roots, fates);
     }
     formed
+}
+
+/// Spreads exclusion over what hangs from it, and does nothing else: for graphs that hold more than deleted rows.
+///
+/// # Panics
+///
+/// When an edge names a node outside `fates`.
+pub fn spread(edges: &[Edge], fates: &mut [Fate]) {
+    let rows = fates.len() as u32;
+    let children = Arcs::new(rows, edges.iter().map(|e| (e.parent, e.child)));
+    exclude(&children, fates);
 }
 
 /// The roots that are free.
@@ -75,7 +86,7 @@ fn form(edges: &[Edge], roots: Roots<'_>, fates: &[Fate]) -> Units {
 fn exclude(children: &Arcs, fates: &mut [Fate]) {
     let mut excluded: Vec<(u16, Node)> = (0..fates.len() as u32)
         .filter_map(|node| match fates[node as usize] {
-            Fate::Excluded(entry) => Some((entry, node)),
+            Fate::Excluded(entry) | Fate::HangsFromExcluded(entry) => Some((entry, node)),
             _ => None,
         })
         .collect();

@@ -37,7 +37,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use admit::{Fate, admit};
+pub use admit::{Fate, admit, spread};
 pub use order::{Group, insertion_order};
 pub use unit::{Unit, Units};
 

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::EvidenceError;
-use super::listing::{Column, Origin, key_texts, lacking, read_file, resolve, trimmed};
+use super::listing::{Column, Origin, lacking, locate, read_file};
+use super::portions::{Keys, Portions};
 use crate::diff::Candidates;
 use crate::ident::{Key, TableName};
 use crate::pg::Session;
-use crate::pg::copy::{CopyLines, raw_fields, unescape};
 
 /// One `[[exclude]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,67 +29,74 @@ impl Exclusion {
         }
     }
 
-    /// The candidates that it names.
-    pub async fn nodes(
+    /// What is being done while it is asked.
+    pub fn doing(&self) -> String {
+        format!("reading the [[exclude]] of {}", self.table)
+    }
+
+    /// Its place among the tables compared, which must have a key.
+    pub fn place(&self, candidates: &Candidates) -> Result<usize, EvidenceError> {
+        let Some(table) = candidates.table(&self.table) else {
+            return Err(self.wrong("the snapshot and live have no such table in common"));
+        };
+        if candidates.tables[table].key.is_empty() {
+            return Err(self.keyless());
+        }
+        Ok(table)
+    }
+
+    /// Its table has no key.
+    pub fn keyless(&self) -> EvidenceError {
+        self.wrong("the table has no key by which its rows could be named")
+    }
+
+    /// Hands over the rows of the snapshot that it names, by the snapshot's own `=`: their keys as the snapshot writes
+    /// them, and their nodes where they are candidates. Returns how many keys it names.
+    pub async fn rows(
         &self,
         snapshot: &Session,
         live: &Session,
         candidates: &Candidates,
-    ) -> Result<Vec<u32>, EvidenceError> {
-        let Some(table) = candidates.table(&self.table) else {
-            return Err(self.wrong("the snapshot and live have no such table in common"));
-        };
-        let pair = &candidates.tables[table];
-        if pair.key.is_empty() {
-            return Err(self.wrong("the table has no key by which its rows could be named"));
-        }
-        let mut nodes = Vec::new();
+        take: &mut (dyn FnMut(Key, Option<u32>) + Send),
+    ) -> Result<u64, EvidenceError> {
+        let table = self.place(candidates)?;
         let session = match &self.rows {
-            Origin::File(path) => {
-                let listing = read_file(path, &pair.key, &[], &[]).map_err(|e| self.wrong(&e))?;
-                let found = resolve(snapshot, candidates, table, &listing.keys).await?;
-                return Ok(found.into_iter().map(|(_, node)| node).collect());
-            }
             Origin::Live(_) => live,
-            Origin::Snapshot(_) => snapshot,
+            Origin::Snapshot(_) | Origin::File(_) => snapshot,
         };
-        let texts = key_texts("a", &pair.snapshot, &pair.key);
-        let mut take = |key: Key| nodes.extend(candidates.find_key(table, &key));
-        self.query(session, &pair.key, &texts, &mut take).await?;
-        Ok(nodes)
+        let mut keys = self.keys(session, &candidates.tables[table].key).await?;
+        let mut named = 0;
+        while let Some(portion) = keys.next().await? {
+            named += portion.len() as u64;
+            for (_, key) in locate(snapshot, candidates, table, &portion).await? {
+                let node = candidates.find_key(table, &key);
+                take(key, node);
+            }
+        }
+        Ok(named)
     }
 
-    /// Runs its query; `texts` are the key's columns of the alias `a`. Nothing where it is a file.
-    pub async fn query(
+    /// The keys that it names, as it writes them; `session` is with the side that its query asks.
+    pub async fn keys<'a>(
         &self,
-        session: &Session,
+        session: &'a Session,
         key: &[String],
-        texts: &[String],
-        take: &mut (dyn FnMut(Key) + Send),
-    ) -> Result<(), EvidenceError> {
-        let (Origin::Live(sql) | Origin::Snapshot(sql)) = &self.rows else {
-            return Ok(());
+    ) -> Result<Keys<'a>, EvidenceError> {
+        let sql = match &self.rows {
+            Origin::Live(sql) | Origin::Snapshot(sql) => sql,
+            Origin::File(path) => {
+                let listing = read_file(path, key, &[], &[]).map_err(|e| self.wrong(&e))?;
+                return Ok(Keys::File(listing.keys));
+            }
         };
-        let doing = format!("reading the [[exclude]] of {}", self.table);
+        let doing = self.doing();
         session.search_as_role(true).await?;
         let columns = Column::of_query(session, &doing, sql).await?;
         let needed: Vec<&str> = key.iter().map(String::as_str).collect();
         if let Some(reason) = lacking(&columns, &needed) {
             return Err(self.wrong(&reason));
         }
-        let copy = format!(
-            "copy (select {} from (\n{}\n) a) to stdout",
-            texts.join(", "),
-            trimmed(sql)
-        );
-        let mut lines = CopyLines::start(session, &doing, &copy).await?;
-        while let Some(line) = lines.next().await? {
-            let fields: Option<Vec<String>> = raw_fields(&line).map(unescape).collect();
-            if let Some(key) = fields {
-                take(Key(key));
-            }
-        }
-        session.search_as_role(false).await?;
-        Ok(())
+        let portions = Portions::open(session, &doing, sql, key).await?;
+        Ok(Keys::Query(portions))
     }
 }

@@ -49,7 +49,7 @@ pub fn lacking(columns: &[Column], needed: &[&str]) -> Option<String> {
 }
 
 /// Rows that one question holds.
-const ROWS_A_QUESTION: usize = 5_000;
+pub const ROWS_A_QUESTION: usize = 5_000;
 
 /// A column of a query's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +170,18 @@ pub async fn resolve(
     table: usize,
     keys: &[Key],
 ) -> Result<Vec<(usize, u32)>, PgError> {
+    let located = locate(snapshot, candidates, table, keys).await?;
+    let node = |(n, key): (usize, Key)| Some((n, candidates.find_key(table, &key)?));
+    Ok(located.into_iter().filter_map(node).collect())
+}
+
+/// The same among all of the snapshot's rows: positions in `keys` with the keys as the snapshot writes them.
+pub async fn locate(
+    snapshot: &Session,
+    candidates: &Candidates,
+    table: usize,
+    keys: &[Key],
+) -> Result<Vec<(usize, Key)>, PgError> {
     let locator = candidates.locator(table);
     let source = &candidates.tables[table].snapshot;
     let doing = format!("looking up keys of {}", source.name);
@@ -184,9 +196,7 @@ pub async fn resolve(
         );
         for row in snapshot.ask(&doing, &sql, &[]).await? {
             let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
-            if let Some(node) = candidates.find_key(table, &Key(row.get(1))) {
-                found.push((c * ROWS_A_QUESTION + n, node));
-            }
+            found.push((c * ROWS_A_QUESTION + n, Key(row.get(1))));
         }
     }
     Ok(found)

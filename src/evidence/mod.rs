@@ -22,6 +22,7 @@ mod findings;
 mod identity;
 mod interval;
 pub mod listing;
+pub mod portions;
 mod selection;
 pub mod timeline;
 

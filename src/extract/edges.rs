@@ -10,7 +10,7 @@ use crate::pg::{PgError, Session};
 use crate::diff::Candidates;
 
 /// Candidates that one question holds.
-const ROWS_A_QUESTION: usize = 5_000;
+pub(super) const ROWS_A_QUESTION: usize = 5_000;
 
 /// Relations that ranks tell apart.
 const RELATIONS: u16 = 8_192;
@@ -22,6 +22,8 @@ pub(super) struct References {
     pub(super) edges: Vec<Edge>,
     /// Outside the unit: referencing node, place of the relation, place in `parents`. Sorted by node.
     pub(super) needs: Vec<(Node, u16, u32)>,
+    /// The same where live has no such parents, for the table or its columns are gone: nothing to be needed there.
+    pub(super) lost: Vec<(Node, u16, u32)>,
     /// Values of the parent columns, each once per relation, and the unit that holds the parent, if one does.
     pub(super) parents: Vec<(Key, Option<UnitId>)>,
 }
@@ -94,16 +96,19 @@ async fn along(
                     parent,
                     rank,
                 }),
-                None if expected_in_live => {
+                None => {
                     let values = Key(row.get(2));
                     let next = references.parents.len() as u32;
                     let place = *outside.entry(values.clone()).or_insert_with(|| {
                         references.parents.push((values, None));
                         next
                     });
-                    references.needs.push((chunk[n], number as u16, place));
+                    let list = match expected_in_live {
+                        true => &mut references.needs,
+                        false => &mut references.lost,
+                    };
+                    list.push((chunk[n], number as u16, place));
                 }
-                None => {}
             }
         }
     }
@@ -111,7 +116,7 @@ async fn along(
 }
 
 /// Which parent each of the children has: its position in the list, the parent's key, and the values referenced.
-fn question(
+pub(super) fn question(
     candidates: &Candidates,
     relation: &Relation,
     child: usize,

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::LeftOut;
-use crate::closure::{Edge, Fate, Node, Units, admit};
+use crate::bundle::{LeftOut, ManifestExclusion};
+use crate::catalog::Relation;
+use crate::closure::{Edge, Fate, Node, Units, admit, spread};
 use crate::evidence::{Dated, Exclusion, Finding, Place, Selection};
 use crate::ident::{Key, TableName};
 use crate::pg::Session;
 
+use super::edges::References;
+use super::outside::Outside;
 use super::roots::Chosen;
 use super::{ExtractError, Request};
 
@@ -40,31 +43,85 @@ pub(super) struct Decided {
     pub(super) outside: u64,
     pub(super) undetermined: u64,
     pub(super) excluded: u64,
+    pub(super) notes: Vec<String>,
 }
 
 /// What the caller knows of each candidate by itself.
 struct Known {
     places: Vec<Place>,
     excluded: BTreeMap<Node, u16>,
+    /// What hangs from a row that is excluded and not missing.
+    hanging: Vec<(Node, u16)>,
+    /// What a person should know about the exclusions.
+    notes: Vec<String>,
 }
 
 impl Known {
     async fn ask(
         request: &Request,
-        snapshot: &Session,
-        live: &Session,
+        (snapshot, live): (&Session, &Session),
         dated: &Dated,
+        (relations, references): (&[Relation], &References),
     ) -> Result<Self, ExtractError> {
-        let mut excluded = BTreeMap::new();
+        let mut known = Self {
+            places: places(&request.selection, dated),
+            excluded: BTreeMap::new(),
+            hanging: Vec::new(),
+            notes: Vec::new(),
+        };
+        let candidates = &dated.candidates;
+        let tables = request.exclusions.iter().map(|e| e.place(candidates));
+        let tables = tables.collect::<Result<_, _>>()?;
+        let outside = Outside::find(
+            snapshot, candidates, relations, references, tables, dated.rows,
+        )
+        .await?;
+        let mut kept: BTreeMap<Node, u16> = BTreeMap::new();
         for (entry, exclusion) in request.exclusions.iter().enumerate() {
-            for node in exclusion.nodes(snapshot, live, &dated.candidates).await? {
-                excluded.entry(node).or_insert(entry as u16);
+            let table = exclusion.place(candidates)?;
+            let mut missing = 0_u64;
+            let mut take = |key: Key, node: Option<Node>| {
+                missing += u64::from(node.is_some());
+                let (list, node) = match node {
+                    Some(node) => (&mut known.excluded, Some(node)),
+                    None => (&mut kept, outside.node(table, key)),
+                };
+                if let Some(node) = node {
+                    list.entry(node).or_insert(entry as u16);
+                }
+            };
+            let named = exclusion
+                .rows(snapshot, live, candidates, &mut take)
+                .await?;
+            if missing == 0 {
+                known.notes.push(names_nothing(exclusion, named));
             }
         }
-        Ok(Self {
-            places: places(&request.selection, dated),
-            excluded,
-        })
+        known.hanging = known.hanging_from(&kept, &outside, &references.edges);
+        Ok(known)
+    }
+
+    /// What hangs from excluded rows, where that leads over rows that are not missing.
+    fn hanging_from(
+        &self,
+        kept: &BTreeMap<Node, u16>,
+        outside: &Outside,
+        edges: &[Edge],
+    ) -> Vec<(Node, u16)> {
+        if outside.len() == 0 {
+            return Vec::new();
+        }
+        let rows = self.places.len();
+        let mut fates = vec![Fate::Free; rows + outside.len()];
+        for (node, entry) in self.excluded.iter().chain(kept) {
+            fates[*node as usize] = Fate::Excluded(*entry);
+        }
+        spread(&[edges, &outside.edges].concat(), &mut fates);
+        let hangs = |(node, fate): (usize, &Fate)| match fate {
+            Fate::HangsFromExcluded(entry) => Some((node as Node, *entry)),
+            _ => None,
+        };
+        fates[..rows].iter().enumerate().filter_map(hangs).collect()
     }
 
     /// `straddling` is the fate of rows of which nobody knows.
@@ -78,11 +135,32 @@ impl Known {
         for (node, entry) in &self.excluded {
             fates[*node as usize] = Fate::Excluded(*entry);
         }
+        for (node, entry) in &self.hanging {
+            fates[*node as usize] = Fate::HangsFromExcluded(*entry);
+        }
         fates
     }
 
     fn straddles(&self, node: Node) -> bool {
         self.places[node as usize] == Place::Straddling
+    }
+}
+
+/// The exclusions as the manifest has them.
+pub(super) fn stated(exclusions: &[Exclusion]) -> Vec<ManifestExclusion> {
+    let stated = |e: &Exclusion| ManifestExclusion {
+        table: e.table.clone(),
+        reason: e.reason.clone(),
+    };
+    exclusions.iter().map(stated).collect()
+}
+
+/// An exclusion without effect on what is missing.
+fn names_nothing(exclusion: &Exclusion, named: u64) -> String {
+    let Exclusion { table, reason, .. } = exclusion;
+    match named {
+        0 => format!("[[exclude]] of {table} ({reason}) names no row at all"),
+        n => format!("[[exclude]] of {table} ({reason}) lists {n} keys and names no missing row"),
     }
 }
 
@@ -93,13 +171,14 @@ fn places(selection: &Selection, dated: &Dated) -> Vec<Place> {
 /// Decides. Undetermined rows that matter are listed one by one; rows that no root leads to do not matter.
 pub(super) async fn decide(
     request: &Request,
-    (snapshot, live): (&Session, &Session),
+    sessions: (&Session, &Session),
     dated: &Dated,
-    edges: &[Edge],
+    references: (&[Relation], &References),
     roots: &Chosen,
     list: &mut dyn FnMut(&Undecided<'_>),
 ) -> Result<Decided, ExtractError> {
-    let known = Known::ask(request, snapshot, live, dated).await?;
+    let known = Known::ask(request, sessions, dated, references).await?;
+    let edges = &references.1.edges;
     let mut fates = known.fates(Fate::Free);
     let mut units = admit(edges, roots.as_closure(), &mut fates);
     let undetermined: Vec<Node> = (0..dated.rows)
@@ -131,6 +210,7 @@ pub(super) async fn decide(
         undetermined: undetermined.len() as u64,
         excluded: count(|f| matches!(f, Fate::Excluded(_) | Fate::HangsFromExcluded(_))),
         units,
+        notes: known.notes,
     })
 }
 

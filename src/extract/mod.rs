@@ -11,6 +11,7 @@ mod edges;
 mod fates;
 mod layout;
 mod left_out;
+mod outside;
 mod pack;
 mod parents;
 mod roots;
@@ -228,7 +229,8 @@ pub async fn extract(
     let mut references = edges::collect(session, candidates, &relations, live).await?;
     let (roots, unmatched) = roots::choose(request, session, candidates).await?;
     let between = (session, live_session);
-    let decided = fates::decide(request, between, &dated, &references.edges, &roots, list).await?;
+    let refer = (relations.as_slice(), &references);
+    let decided = fates::decide(request, between, &dated, refer, &roots, list).await?;
     let units = &decided.units;
     left_out.extend(decided.left_out);
     if units.is_empty() {
@@ -282,6 +284,7 @@ pub async fn extract(
         evidence: evidence.clone(),
         unknowable: Some(unknowable),
         doubtful_parents: doubtful_parents.clone(),
+        exclusions: fates::stated(&request.exclusions),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {
@@ -290,7 +293,7 @@ pub async fn extract(
         tables,
         left_out,
         evidence,
-        notes: dated.notes,
+        notes: dated.notes.into_iter().chain(decided.notes).collect(),
         doubtful_parents,
     })
 }

@@ -119,6 +119,38 @@ impl<'a> Store<'a> {
         Ok(rows.iter().map(|row| RunId(row.get(0))).collect())
     }
 
+    /// The exclusions of each restore of a bundle, oldest first: table, as shown, and reason.
+    pub async fn exclusions(
+        &self,
+        bundle: &str,
+    ) -> Result<Vec<(RunId, Vec<(String, String)>)>, JournalError> {
+        let sql = "select run, array_agg(e ->> 'table'), array_agg(e ->> 'reason')
+                     from reinstate.run, jsonb_path_query(settings, '$.exclusions[*]') e
+                    where bundle = $1 and kind = 'restore' and e ->> 'table' is not null and e ->> 'reason' is not null
+                    group by run order by run";
+        let rows = self
+            .session
+            .query("reading the journal", sql, &[&bundle])
+            .await?;
+        let stated = |row: &crate::pg::Row| {
+            let (tables, reasons): (Vec<String>, Vec<String>) = (row.get(1), row.get(2));
+            (RunId(row.get(0)), tables.into_iter().zip(reasons).collect())
+        };
+        Ok(rows.iter().map(stated).collect())
+    }
+
+    /// Records the exclusions with which a run goes on.
+    pub async fn restate(&self, run: &RunId, exclusions: &Value) -> Result<(), JournalError> {
+        let sql = "update reinstate.run
+                      set settings = settings || jsonb_build_object('exclusions', $2::text::jsonb)
+                    where run = $1";
+        let exclusions = exclusions.to_string();
+        self.session
+            .execute("recording the exclusions", sql, &[&run.0, &exclusions])
+            .await?;
+        Ok(())
+    }
+
     /// Records a run that begins.
     pub async fn begin(&self, new: &NewRun) -> Result<(), JournalError> {
         let sql = "insert into reinstate.run

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::excluded::{self, Excluded, Marks};
+use super::excluded::{self, Marks};
 use super::look::{Presence, look};
 use super::run::Worker;
 use super::{Batch, RestoreError, Tally};
@@ -62,8 +62,7 @@ impl Worker<'_> {
         if earlier.is_empty() && self.excluded.is_empty() {
             return Ok(excluded_rows);
         }
-        let exclusions = &self.settings.exclusions;
-        let mut excluded = Excluded::ask(&self.session, self.bundle, targets, exclusions).await?;
+        let mut excluded = self.asked.clone();
         let mut rows = self.bundle.read()?;
         let (mut units, mut size) = (Vec::new(), 0);
         while let Some(unit) = rows.next_unit()? {

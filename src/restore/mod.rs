@@ -40,7 +40,10 @@ pub use target::{TargetTable, TargetUnique, Targets};
 
 use std::time::Duration;
 
+use excluded::{Dropped, Rules};
+
 use crate::bundle::BundleError;
+use crate::catalog::Relation;
 use crate::evidence::{EvidenceError, Exclusion};
 use crate::ident::TableName;
 use crate::journal::JournalError;
@@ -57,6 +60,19 @@ pub struct Settings {
     pub max_units: Option<u64>,
     /// Rows that must not come back.
     pub exclusions: Vec<Exclusion>,
+    /// References that no foreign key states: what hangs from an excluded row hangs by them too.
+    #[serde(skip)]
+    pub declared: Vec<Relation>,
+}
+
+impl Settings {
+    /// What must not come back.
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            exclusions: &self.exclusions,
+            declared: &self.declared,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -66,6 +82,7 @@ impl Default for Settings {
             max_unit_time: Duration::from_secs(2),
             max_units: None,
             exclusions: Vec::new(),
+            declared: Vec::new(),
         }
     }
 }
@@ -82,6 +99,9 @@ pub enum RestoreError {
     /// An exclusion cannot be asked.
     #[error(transparent)]
     Exclude(#[from] EvidenceError),
+    /// Exclusions that were in force are not now.
+    #[error("{}", .0.iter().map(Dropped::describe).collect::<Vec<_>>().join("; "))]
+    Dropped(Vec<Dropped>),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),

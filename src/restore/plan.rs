@@ -9,7 +9,7 @@ use crate::bundle::{Bundle, UnitRows};
 use crate::ident::{TableName, UnitId};
 use crate::pg::Session;
 
-use super::excluded::{self, Excluded, Marks};
+use super::excluded::{self, Dropped, Excluded, Marks, dropped};
 use super::look::{Presence, look};
 use super::prepare::prepare;
 use super::{Batch, Conflict, RestoreError, Retyped, Settings, Tally, Targets};
@@ -83,6 +83,8 @@ pub struct Plan {
     pub excluded_but_back: u64,
     /// Tables whose exclusions are a query on the snapshot, which only `extract` asks.
     pub exclusions_not_asked: Vec<TableName>,
+    /// Exclusions that were in force before and are not now: a run is refused.
+    pub exclusions_dropped: Vec<Dropped>,
 }
 
 /// Plans; reads only.
@@ -92,8 +94,9 @@ pub async fn plan(
     settings: &Settings,
 ) -> Result<Plan, RestoreError> {
     let prepared = prepare(session, bundle).await?;
-    let mut excluded =
-        Excluded::ask(session, bundle, &prepared.targets, &settings.exclusions).await?;
+    let (targets, live) = (&prepared.targets, &prepared.live);
+    let mut excluded = Excluded::ask(session, bundle, targets, live, settings.rules()).await?;
+    let exclusions_dropped = dropped(session, bundle, &settings.exclusions).await?;
     let mut planner = Planner {
         targets: &prepared.targets,
         tally: Tally::default(),
@@ -163,6 +166,7 @@ pub async fn plan(
         tally,
         excluded_but_back,
         exclusions_not_asked: excluded.not_asked,
+        exclusions_dropped,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What planning and executing start from: live's schema, the bundle's tables in it, and what the journal knows.
 
 use crate::bundle::Bundle;
-use crate::catalog::introspect;
+use crate::catalog::{Schema, introspect};
 use crate::journal::{self, History, Run, Store};
 use crate::pg::Session;
 
@@ -9,6 +9,7 @@ use super::{RestoreError, Targets, checks};
 
 /// A bundle, seen against live.
 pub(super) struct Prepared {
+    pub(super) live: Schema,
     pub(super) targets: Targets,
     /// The last restore of this bundle here.
     pub(super) last: Option<Run>,
@@ -22,6 +23,7 @@ pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepar
     let targets = Targets::find(bundle, &live)?;
     checks::tables(session, &targets).await?;
     let mut prepared = Prepared {
+        live,
         targets,
         last: None,
         history: History::default(),

@@ -11,7 +11,7 @@ use crate::ident::{RunId, UnitId};
 use crate::journal::{self, NewRun, QuarantinedUnit, RunEvent, RunLock, RunState, Store};
 use crate::pg::{Access, Conninfo, PgError, Session};
 
-use super::excluded::{self, Excluded};
+use super::excluded::{self, Excluded, dropped};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
 use super::waiting::{Turn, Waiting};
@@ -64,6 +64,12 @@ pub async fn execute(
     // Everything that can be refused is refused before the journal is created.
     let mut prepared = prepare(&session, bundle).await?;
     checks::obstacles(&prepared.targets)?;
+    let dropped = dropped(&session, bundle, &settings.exclusions).await?;
+    if !dropped.is_empty() {
+        return Err(RestoreError::Dropped(dropped));
+    }
+    let (targets, live) = (&prepared.targets, &prepared.live);
+    let excluded = Excluded::ask(&session, bundle, targets, live, settings.rules()).await?;
     let unfinished = prepared.last.as_ref().is_some_and(|r| r.state.unfinished());
     journal::ensure(&session).await?;
     RunLock::take(&session, unfinished).await?;
@@ -76,8 +82,8 @@ pub async fn execute(
         run: run.to_string(),
         rows,
     });
-    let excluded = Excluded::ask(&session, bundle, &prepared.targets, &settings.exclusions).await?;
     let mut work = Worker {
+        asked: excluded.clone(),
         excluded,
         last_read: 0,
         conninfo,
@@ -128,6 +134,9 @@ async fn begin(session: &Session, prepared: &Prepared, new: NewRun) -> Result<Ru
     if let Some(last) = prepared.last.as_ref().filter(|r| r.state.unfinished()) {
         store.record(&last.run, RunEvent::Resume).await?;
         store.clear_quarantine(&last.run).await?;
+        if let Some(exclusions) = new.settings.get("exclusions") {
+            store.restate(&last.run, exclusions).await?;
+        }
         return Ok(last.run.clone());
     }
     store.begin(&new).await?;
@@ -149,6 +158,8 @@ async fn time_limit(session: &Session) -> Result<Duration, PgError> {
 type Stopped = bool;
 
 pub(super) struct Worker<'a> {
+    /// What must not come back, as it was asked, and as the units read so far add to it.
+    pub(super) asked: Excluded,
     pub(super) excluded: Excluded,
     /// The last unit read, whatever became of it.
     pub(super) last_read: UnitId,

@@ -5,6 +5,7 @@
 mod audit;
 mod bracket;
 mod dead_tuples;
+mod erasure;
 mod excluded;
 mod scene;
 mod timeline;

@@ -48,6 +48,9 @@ pub struct Manifest {
     /// Relations over which rows of the bundle need a parent that looked like another row in live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubtful_parents: Vec<DoubtfulParent>,
+    /// The exclusions in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclusions: Vec<ManifestExclusion>,
     /// Every file but the manifest and its digest.
     pub files: Vec<ManifestFile>,
 }
@@ -83,6 +86,8 @@ pub struct ManifestDraft {
     pub unknowable: Option<Unknowable>,
     /// See [`Manifest::doubtful_parents`].
     pub doubtful_parents: Vec<DoubtfulParent>,
+    /// See [`Manifest::exclusions`].
+    pub exclusions: Vec<ManifestExclusion>,
 }
 
 /// A build of this program.
@@ -182,6 +187,15 @@ pub struct LeftOut {
     pub reason: String,
     /// How many rows.
     pub rows: u64,
+}
+
+/// An exclusion that was in force when the bundle was made: `restore` and `verify` want it to be so still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestExclusion {
+    /// The table whose rows it names.
+    pub table: TableName,
+    /// Why they must not come back.
+    pub reason: String,
 }
 
 /// Rows of one table that reference, in live, rows that may not be those that they referenced in the snapshot.

@@ -13,8 +13,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use manifest::{
-    DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestFile, RootFilter, Source, SourceSum,
-    ToolBuild, Totals, Window,
+    DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile, RootFilter,
+    Source, SourceSum, ToolBuild, Totals, Window,
 };
 pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
 pub(super) use unit::UnitLine;
@@ -25,7 +25,7 @@ pub use unit::{Evidence, Need, RowEvidence, RowName, UnitRecord};
 /// - 1.0: the first.
 /// - 1.1: evidence: transactions, contradictions and rows that differ from their root in `units.jsonl.zst`; sums by source
 ///   and the transactions asked for in the manifest.
-/// - 1.1: the manifest may say what cannot be known (`unknowable`).
+/// - 1.1: the manifest may say what cannot be known (`unknowable`), and which exclusions were in force (`exclusions`).
 pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 1 };
 
 /// A format version, `major.minor`; in JSON a string.

@@ -73,6 +73,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
         evidence: Vec::new(),
         unknowable: None,
         doubtful_parents: Vec::new(),
+        exclusions: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cli::output::{Outcome, counted, grouped};
 use crate::cli::unknowable::lines;
 use crate::event::Event;
 use crate::pg::Access;
+use crate::restore::excluded::Rules;
 use crate::verify::{Verified, verify};
 
 use super::build;
@@ -23,7 +24,11 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     let session = context.open(&conninfo, Access::Reading, "verify").await?;
     super::refuse_snapshot(context, &session).await?;
     let sink = |event: Event| context.ui.event(&event);
-    let verified = verify(&session, &bundle, &context.config.exclusions, &sink).await?;
+    let rules = Rules {
+        exclusions: &context.config.exclusions,
+        declared: &context.config.relations,
+    };
+    let verified = verify(&session, &bundle, rules, &sink).await?;
     let total = verified.total();
     if total.sum() != bundle.manifest.totals.rows {
         return Err(Failure::bug(format!(
@@ -49,6 +54,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("tool", json!(build::tool())),
             ("absent", json!(verified.absent)),
             ("excluded_but_back", json!(verified.excluded_but_back)),
+            ("exclusions_dropped", json!(verified.exclusions_dropped)),
             ("other_content", json!(verified.other_content)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_deleted", json!(bundle.manifest.left_out)),
@@ -94,6 +100,9 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
              way; deleting them is yours to decide",
             counted(verified.excluded_but_back, "row")
         ));
+    }
+    for dropped in &verified.exclusions_dropped {
+        context.ui.warning(&dropped.describe());
     }
     let since = total.changed_since + total.gone_since;
     Ok(if lost > 0 || (args.strict && since > 0) {

@@ -83,6 +83,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
         evidence: Vec::new(),
         unknowable: None,
         doubtful_parents: Vec::new(),
+        exclusions: Vec::new(),
     }
 }
 

@@ -107,6 +107,7 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
         )?,
         max_units: args.max_units,
         exclusions: context.config.exclusions.clone(),
+        declared: context.config.relations.clone(),
     })
 }
 

@@ -31,7 +31,10 @@ pub(super) fn show(
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
     }
     warn_of_parents(context, &bundle.manifest.doubtful_parents);
-    let refused = plan.tables.values().any(|t| t.refuses());
+    for dropped in &plan.exclusions_dropped {
+        context.ui.warning(&dropped.describe());
+    }
+    let refused = plan.tables.values().any(|t| t.refuses()) || !plan.exclusions_dropped.is_empty();
     context.ui.status(&match plan.tally.total().inserted {
         _ if refused => "nothing was changed, and --execute is refused until what the plan names as in the way is gone"
             .to_owned(),
@@ -76,6 +79,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
             ("large_units", json!(plan.large_units)),
             ("resumes", json!(plan.resumes)),
             ("excluded_but_back", json!(plan.excluded_but_back)),
+            ("exclusions_dropped", json!(plan.exclusions_dropped)),
             ("checks", json!(plan.tables)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_out", Value::Array(left_out)),

@@ -28,9 +28,16 @@ pub(super) struct Piece {
     pub(super) rows: Vec<Vec<PieceRow>>,
     /// All units of the batch: rows of tables that the journal only counts can belong to any of them.
     pub(super) batch_units: Vec<UnitId>,
+    /// Units that may have such rows and no others: they are done when those are, which go with the batch's last unit.
+    pub(super) riders: Vec<UnitId>,
 }
 
 impl Piece {
+    /// The units that are done when it is.
+    pub(super) fn claims(&self) -> Vec<UnitId> {
+        self.units.iter().chain(&self.riders).copied().collect()
+    }
+
     /// Rows in it.
     pub(super) fn len(&self) -> usize {
         self.rows.iter().map(Vec::len).sum()
@@ -85,8 +92,12 @@ impl Piece {
                 units: units.clone(),
                 rows: self.rows.iter().map(|_| Vec::new()).collect(),
                 batch_units: self.batch_units.clone(),
+                riders: Vec::new(),
             })
             .collect();
+        if let Some(first) = pieces.first_mut() {
+            first.riders = self.riders;
+        }
         for (table, rows) in self.rows.into_iter().enumerate() {
             for row in rows {
                 if let Some(piece) = group_of.get(&row.unit).and_then(|g| pieces.get_mut(*g)) {
@@ -132,11 +143,15 @@ pub(super) async fn of_batch(
     rows.iter_mut()
         .for_each(|of_table| of_table.retain(|row| !done.contains(&row.unit)));
     let units: BTreeSet<UnitId> = rows.iter().flatten().map(|row| row.unit).collect();
+    let counted = !batch.counted.is_empty() && !done.contains(&last);
+    let alone = |unit: &&UnitId| counted && !units.contains(unit);
+    let riders = batch.units.iter().filter(alone).copied().collect();
     Ok((!units.is_empty()).then(|| Piece {
         of_batch: batch.batch,
         units: units.into_iter().rev().collect(),
         rows,
         batch_units: batch.units,
+        riders,
     }))
 }
 
@@ -168,6 +183,7 @@ mod tests {
             units: vec![5, 4, 2, 1],
             rows: vec![vec![row(1), row(2), row(4), row(5)], vec![row(4), row(4)]],
             batch_units: vec![1, 2, 3, 4, 5],
+            riders: vec![3],
         }
     }
 
@@ -180,6 +196,7 @@ mod tests {
         let pieces = piece().cut(3);
         assert_eq!(units(&pieces), [vec![5], vec![4], vec![2, 1]]);
         assert_eq!(pieces[1].len(), 3);
+        assert_eq!(pieces[0].claims(), [5, 3]);
         assert_eq!(units(&piece().cut(100)), [vec![5, 4, 2, 1]]);
         assert_eq!(units(&piece().cut(1)), [[5], [4], [2], [1]]);
     }

@@ -113,7 +113,7 @@ impl Remover<'_> {
     async fn claim(&self, number: i64, piece: &Piece, limit: Duration) -> Result<bool, PgError> {
         let begin = insert::begin(self.session, limit, self.usual);
         self.session.batch("beginning a batch", &begin).await?;
-        let claim = Store::claim_batch(self.run, number, &piece.units);
+        let claim = Store::claim_batch(self.run, number, &piece.claims());
         let claimed = self
             .session
             .ask("claiming a batch in the journal", &claim, &[]);

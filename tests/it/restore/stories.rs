@@ -39,7 +39,7 @@ fn every_story_killed_on_the_way() {
 }
 
 /// Kills it later and later, until one comes to its end.
-pub(super) fn killed_on_the_way(command: impl Fn() -> std::process::Command) -> Output {
+fn killed_on_the_way(command: impl Fn() -> std::process::Command) -> Output {
     for milliseconds in (20..).step_by(7) {
         let mut child = command()
             .stdout(Stdio::piped())

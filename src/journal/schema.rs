@@ -154,17 +154,18 @@ pub async fn ensure(session: &Session) -> Result<(), JournalError> {
 ///
 /// Errors: as [`ensure`].
 pub async fn ensure_holds(session: &Session) -> Result<(), JournalError> {
-    ensure_table(session, "reinstate.hold").await
+    ensure_table(session, "reinstate.hold", 2).await
 }
 
 /// Makes sure that the journal can record what is taken back: one of an earlier version lacks the table.
 ///
 /// Errors: as [`ensure`].
 pub async fn ensure_undos(session: &Session) -> Result<(), JournalError> {
-    ensure_table(session, "reinstate.undo_rows").await
+    ensure_table(session, "reinstate.undo_rows", 3).await
 }
 
-async fn ensure_table(session: &Session, name: &str) -> Result<(), JournalError> {
+/// Adds the table with which a version began.
+async fn ensure_table(session: &Session, name: &str, version: i32) -> Result<(), JournalError> {
     ensure(session).await?;
     let sql = "select to_regclass($1) is not null";
     let there = session.ask("looking for the journal", sql, &[name]).await?;
@@ -177,7 +178,7 @@ async fn ensure_table(session: &Session, name: &str) -> Result<(), JournalError>
         .filter(|statement| statement.contains(&format!("{name} (")))
         .collect();
     let add = format!(
-        "begin; {table} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit"
+        "begin; {table} insert into reinstate.version values ({version}) on conflict do nothing; commit"
     );
     if let Err(error) = session.batch("adding a table to the journal", &add).await {
         session.batch("rolling back", "rollback").await?;

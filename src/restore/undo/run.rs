@@ -107,7 +107,7 @@ pub async fn undo(
         deferred: Deferred::default(),
         reconnects: 0,
     };
-    let ended = work.to_the_end().await;
+    let ended = work.until_done().await;
     let (state, tally) = ended.map_err(|e| UndoError::Partly {
         run: run.to_string(),
         cause: e.to_string(),
@@ -198,7 +198,7 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    async fn to_the_end(&mut self) -> Result<(RunState, UndoTally), UndoError> {
+    async fn until_done(&mut self) -> Result<(RunState, UndoTally), UndoError> {
         let stopped = self.all().await?;
         let mut tally = so_far(&self.session, &self.scope, &self.found, Some(&self.run)).await?;
         for table in &self.scope.tables {

@@ -71,6 +71,28 @@ pub enum Event {
         /// The server's code, where the server refused.
         sqlstate: Option<String>,
     },
+    /// An undo left a row where it is.
+    RowKept {
+        /// Its table.
+        table: TableName,
+        /// Its key, for people.
+        key: String,
+        /// Its unit.
+        unit: UnitId,
+        /// `kept_changed` or `kept_referenced`.
+        state: String,
+    },
+    /// An undo could not look at a unit, and left it where it is.
+    UnitKept {
+        /// The unit.
+        unit: UnitId,
+        /// Its rows.
+        rows: u64,
+        /// Why.
+        reason: String,
+        /// The server's code, where the server refused.
+        sqlstate: Option<String>,
+    },
     /// Something a person should know.
     Note {
         /// The text.

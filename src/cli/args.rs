@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Restore(Restore),
     /// Compare every row of a bundle with live and write the certificate
     Verify(Verify),
+    /// Print what taking a restore back would remove; with --execute, do it
+    Undo(Undo),
 }
 
 /// Which tables are compared.
@@ -334,4 +336,25 @@ pub(crate) struct Verify {
     /// Fail for rows that were edited or deleted since they came back, too
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// `undo`.
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    /// The restore to take back, by its run's id
+    #[arg(
+        value_name = "RUN",
+        required_unless_present = "last",
+        conflicts_with = "last"
+    )]
+    pub(crate) run: Option<String>,
+    /// Take back the last restore that wrote something and is not yet taken back
+    #[arg(long)]
+    pub(crate) last: bool,
+    /// Carry the plan out
+    #[arg(long)]
+    pub(crate) execute: bool,
+    /// The bundle that was restored [default: bundle, in the case directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
 }

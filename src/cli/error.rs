@@ -9,6 +9,7 @@ use crate::hold::HoldError;
 use crate::journal::JournalError;
 use crate::pg::PgError;
 use crate::restore::RestoreError;
+use crate::restore::undo::UndoError;
 use crate::verify::VerifyError;
 
 use super::pg_hint;
@@ -217,6 +218,21 @@ impl From<RestoreError> for Failure {
             RestoreError::Partly { .. } => Self::new(Code::Partly, error.to_string()),
             RestoreError::Case { .. } => Self::usage(error.to_string()),
             other => Self::refused(other.to_string()),
+        }
+    }
+}
+
+impl From<UndoError> for Failure {
+    fn from(error: UndoError) -> Self {
+        match error {
+            UndoError::Pg(e) => e.into(),
+            UndoError::Journal(e) => e.into(),
+            UndoError::Restore(e) => e.into(),
+            UndoError::Unknown { .. } | UndoError::None { .. } | UndoError::OtherBundle { .. } => {
+                Self::usage(error.to_string())
+            }
+            UndoError::Partly { .. } => Self::new(Code::Partly, error.to_string()),
+            UndoError::NoRestore { .. } | UndoError::Tables(_) => Self::refused(error.to_string()),
         }
     }
 }

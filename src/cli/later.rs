@@ -13,7 +13,6 @@ const COMMANDS: &[&str] = &[
     "status",
     "pause",
     "unpause",
-    "undo",
     "report",
     "close",
     "completions",

@@ -49,8 +49,8 @@ fn missing_right(error: &ServerError) -> String {
     }
     if error.doing == "adding a table to the journal" {
         return format!(
-            "another role made the journal: GRANT CREATE ON SCHEMA reinstate TO {role}, or let its owner create table \
-             reinstate.hold (docs/JOURNAL.md)"
+            "another role made the journal: GRANT CREATE ON SCHEMA reinstate TO {role}, or let its owner create \
+             tables reinstate.hold and reinstate.undo_rows (docs/JOURNAL.md)"
         );
     }
     if message == "permission denied for schema reinstate"

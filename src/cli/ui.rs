@@ -159,6 +159,12 @@ impl Ui {
                     without(root, reason)
                 ));
             }
+            Event::RowKept {
+                table, key, state, ..
+            } => self.detail(&format!("{table} {key}: {}", state.replace('_', " "))),
+            Event::UnitKept { unit, reason, .. } => {
+                self.warning(&format!("unit {unit} is kept: {reason}"));
+            }
             Event::RunFinished { .. } => self.end_of_run(),
             Event::Note { text } => self.status(text),
         }

@@ -8,7 +8,8 @@ use super::JournalError;
 ///
 /// - 1: the first.
 /// - 2: table `hold`. A journal of version 1 serves every command but `hold`, which adds the table.
-const VERSION: i32 = 2;
+/// - 3: table `undo_rows`. A journal of an earlier version serves every command but `undo`, which adds the table.
+const VERSION: i32 = 3;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -75,6 +76,21 @@ create table if not exists reinstate.hold (
     host text not null,
     command text not null
 );
+create table if not exists reinstate.undo_rows (
+    run text not null,
+    batch int8 not null,
+    of_batch int8 not null,
+    table_name text not null,
+    removed int8 not null,
+    kept_changed int8 not null,
+    kept_referenced int8 not null,
+    already_gone int8 not null,
+    units int8[] not null,
+    keys text[] not null,
+    states text[] not null,
+    primary key (run, batch, table_name),
+    foreign key (run, batch) references reinstate.batch
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -138,17 +154,31 @@ pub async fn ensure(session: &Session) -> Result<(), JournalError> {
 ///
 /// Errors: as [`ensure`].
 pub async fn ensure_holds(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.hold", 2).await
+}
+
+/// Makes sure that the journal can record what is taken back: one of an earlier version lacks the table.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_undos(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.undo_rows", 3).await
+}
+
+/// Adds the table with which a version began.
+async fn ensure_table(session: &Session, name: &str, version: i32) -> Result<(), JournalError> {
     ensure(session).await?;
-    if super::holds::can_record(session).await? {
+    let sql = "select to_regclass($1) is not null";
+    let there = session.ask("looking for the journal", sql, &[name]).await?;
+    if there.first().is_some_and(|row| row.get(0)) {
         return Ok(());
     }
     refuse_publication(session).await?;
     let table: String = TABLES
         .split_inclusive(";\n")
-        .filter(|statement| statement.contains("reinstate.hold ("))
+        .filter(|statement| statement.contains(&format!("{name} (")))
         .collect();
     let add = format!(
-        "begin; {table} insert into reinstate.version values ({VERSION}) on conflict do nothing; commit"
+        "begin; {table} insert into reinstate.version values ({version}) on conflict do nothing; commit"
     );
     if let Err(error) = session.batch("adding a table to the journal", &add).await {
         session.batch("rolling back", "rollback").await?;

@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::ident::{Key, RunId, UnitId, quote_literal};
 use crate::pg::{PgError, Session};
 
-use super::{JournalError, RunEvent, RunState, next};
+use super::{JournalError, KeptRow, RunEvent, RunState, Undos, next};
 
 /// A run as it begins.
 pub struct NewRun {
     /// Id.
     pub run: RunId,
-    /// `restore`.
+    /// `restore` or `undo`.
     pub kind: String,
     /// The bundle's id.
     pub bundle: String,
@@ -74,8 +74,10 @@ pub struct QuarantinedUnit {
 pub struct History {
     /// Units restored by the run at hand.
     pub done: HashSet<UnitId>,
-    /// Units restored by earlier runs of the same bundle.
+    /// Units restored by earlier runs of the same bundle, and not taken back since.
     pub earlier: HashSet<UnitId>,
+    /// Rows that an undo left where they were, of units that it took back.
+    pub kept: HashSet<KeptRow>,
     /// Units that the last run left out.
     pub quarantined: HashSet<UnitId>,
     /// The highest batch of the run at hand.
@@ -210,24 +212,29 @@ impl<'a> Store<'a> {
     ) -> Result<History, JournalError> {
         let run = run.map(|r| r.0.as_str()).unwrap_or_default();
         let mut history = History::default();
-        let sql = "select b.run = $2, b.batch, b.units from reinstate.batch b
+        let undone = Undos::new(self.session).undone(bundle).await?;
+        let sql = "select b.run, b.batch, b.units from reinstate.batch b
                      join reinstate.run r using (run) where r.bundle = $1 and r.kind = 'restore'";
         for row in self
             .session
-            .query("reading the journal", sql, &[&bundle, &run])
+            .query("reading the journal", sql, &[&bundle])
             .await?
         {
+            let of = row.get::<_, &str>(0);
+            let taken_back = |unit: &UnitId| undone.units.get(of).is_some_and(|u| u.contains(unit));
             let units = row
                 .get::<_, Vec<i64>>(2)
                 .into_iter()
-                .filter_map(|u| UnitId::try_from(u).ok());
-            if row.get(0) {
+                .filter_map(|u| UnitId::try_from(u).ok())
+                .filter(|u| !taken_back(u));
+            if of == run {
                 history.done.extend(units);
                 history.last_batch = history.last_batch.max(row.get(1));
             } else {
                 history.earlier.extend(units);
             }
         }
+        history.kept = undone.kept;
         let sql = "select q.unit from reinstate.quarantined q where q.run = (
                      select run from reinstate.run where bundle = $1 and kind = 'restore'
                       order by started desc, run desc limit 1)";

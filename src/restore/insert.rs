@@ -81,7 +81,7 @@ impl Inserter<'_> {
     ) -> Result<Attempt, PgError> {
         let started = Instant::now();
         self.session
-            .batch("beginning a batch", &self.begin(limit))
+            .batch("beginning a batch", &begin(self.session, limit, self.usual))
             .await?;
         let claim = Store::claim_batch(self.run, number, &batch.numbers());
         if self
@@ -111,33 +111,6 @@ impl Inserter<'_> {
         }
         self.session.batch("committing a batch", "commit").await?;
         Ok(Attempt::Committed)
-    }
-
-    /// Begins a transaction that ends in bounded time, also when this process stands still in the middle of it: then the
-    /// server ends the session, and with it every lock.
-    fn begin(&self, limit: Duration) -> String {
-        let milliseconds = limit.as_millis();
-        // A transaction as short as usual ends before anybody looks for a deadlock. In a longer one we must not be found
-        // waiting: the application would be the one to lose.
-        let lock = if limit <= self.usual {
-            milliseconds.min(400)
-        } else {
-            10
-        };
-        let mut begin = format!(
-            "begin isolation level read committed; set local statement_timeout = {milliseconds};
-             set local lock_timeout = {lock}; set local idle_in_transaction_session_timeout = {}",
-            milliseconds * 2
-        );
-        if self.session.server_version() >= 170_000 {
-            // Writing to a String cannot fail.
-            let _ = write!(
-                begin,
-                "; set local transaction_timeout = {}",
-                milliseconds * 2
-            );
-        }
-        begin
     }
 
     /// Inserts the absent rows of tables that go in together.
@@ -213,10 +186,14 @@ impl Inserter<'_> {
             ));
             if places {
                 let units = units_of_absent(batch, i, &looked.presence[i]);
+                let present = looked.presence[i]
+                    .iter()
+                    .filter(|p| **p != Presence::Absent)
+                    .count();
                 parts.push(format!(
                     "j{i} as (insert into reinstate.batch_rows
                        (run, batch, table_name, inserted, already_present, gone_since, units, keys, xmins)
-                     select {}, {number}, {}, count(*), 0, 0, {units},
+                     select {}, {number}, {}, count(*), {present}, 0, {units},
                             coalesce(array_agg(to_json(array[place])::text), '{{}}'), coalesce(array_agg({XID8}), '{{}}')
                        from i{i})",
                     quote_literal(&self.run.0),
@@ -233,6 +210,33 @@ impl Inserter<'_> {
             .batch(&format!("inserting into {}", names.join(", ")), &sql)
             .await
     }
+}
+
+/// Begins a transaction that ends in bounded time, also when this process stands still in the middle of it: then the
+/// server ends the session, and with it every lock.
+pub(super) fn begin(session: &Session, limit: Duration, usual: Duration) -> String {
+    let milliseconds = limit.as_millis();
+    // A transaction as short as usual ends before anybody looks for a deadlock. In a longer one we must not be found
+    // waiting: the application would be the one to lose.
+    let lock = if limit <= usual {
+        milliseconds.min(400)
+    } else {
+        10
+    };
+    let mut begin = format!(
+        "begin isolation level read committed; set local statement_timeout = {milliseconds};
+         set local lock_timeout = {lock}; set local idle_in_transaction_session_timeout = {}",
+        milliseconds * 2
+    );
+    if session.server_version() >= 170_000 {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            begin,
+            "; set local transaction_timeout = {}",
+            milliseconds * 2
+        );
+    }
+    begin
 }
 
 fn stage_name(table: usize) -> String {

@@ -60,13 +60,23 @@ pub async fn look(
     let mut conflicts = missing_parents(session, targets, batch, lock).await?;
     let mut presence = Vec::with_capacity(targets.tables.len());
     for (table, rows) in targets.tables.iter().zip(&batch.rows) {
-        presence.push(if rows.is_empty() || !table.keyed() {
+        let mut found = if rows.is_empty() || !table.keyed() {
             vec![Presence::Absent; rows.len()]
         } else {
             by_key(session, table, rows).await?
-        });
+        };
+        for (row, found) in rows.iter().zip(&mut found) {
+            if table.kept.holds(row, batch) && (*found == Presence::Other || !table.keyed()) {
+                *found = Presence::Same;
+            }
+        }
+        presence.push(found);
         if !rows.is_empty() {
-            taken(session, table, rows, &mut conflicts).await?;
+            let others: Vec<&BatchRow> = rows
+                .iter()
+                .filter(|r| !table.kept.holds(r, batch))
+                .collect();
+            taken(session, table, &others, &mut conflicts).await?;
         }
     }
     for (table, (rows, found)) in targets.tables.iter().zip(batch.rows.iter().zip(&presence)) {
@@ -133,14 +143,14 @@ fn numbered(line: &Bytes) -> Option<(usize, Bytes)> {
 async fn taken(
     session: &Session,
     table: &TargetTable,
-    rows: &[BatchRow],
+    rows: &[&BatchRow],
     conflicts: &mut Vec<Conflict>,
 ) -> Result<(), PgError> {
     for unique in &table.uniques {
         let (name, columns) = (&unique.name, &unique.columns);
         let listed: Vec<(&BatchRow, Key)> = rows
             .iter()
-            .filter_map(|r| Some((r, table.values_of(&r.stored, unique)?)))
+            .filter_map(|r| Some((*r, table.values_of(&r.stored, unique)?)))
             .collect();
         if listed.is_empty() {
             continue;

@@ -18,6 +18,7 @@ mod checks;
 pub mod excluded;
 mod fields;
 mod insert;
+mod kept;
 mod look;
 mod plan;
 mod prepare;
@@ -27,6 +28,7 @@ mod retype;
 mod run;
 mod tally;
 mod target;
+pub mod undo;
 mod waiting;
 mod work;
 

@@ -5,7 +5,7 @@ use crate::catalog::{Schema, introspect};
 use crate::journal::{self, History, Run, Store};
 use crate::pg::Session;
 
-use super::{RestoreError, Targets, checks};
+use super::{RestoreError, Targets, checks, kept};
 
 /// A bundle, seen against live.
 pub(super) struct Prepared {
@@ -49,6 +49,7 @@ impl Prepared {
         self.history = store
             .history(&bundle.id, unfinished.map(|r| &r.run))
             .await?;
+        kept::note(session, &mut self.targets, &self.history.kept).await?;
         Ok(())
     }
 }

@@ -21,7 +21,8 @@ impl Inserter<'_> {
             let presence = &looked.presence[i];
             let absent = presence.iter().filter(|p| **p == Presence::Absent).count() as u64;
             let present = presence.len() as u64 - absent;
-            let journalled = self.targets.staged(i)
+            let journalled = absent > 0
+                && self.targets.staged(i)
                 && !table.keyed()
                 && table.live.kind == crate::catalog::TableKind::Plain;
             if presence.is_empty() || journalled {

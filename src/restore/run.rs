@@ -144,7 +144,7 @@ async fn begin(session: &Session, prepared: &Prepared, new: NewRun) -> Result<Ru
 }
 
 /// A transaction of ours must end before the server would look for a deadlock, in which the application could lose.
-async fn time_limit(session: &Session) -> Result<Duration, PgError> {
+pub(super) async fn time_limit(session: &Session) -> Result<Duration, PgError> {
     let sql = "select setting::int8 from pg_settings where name = 'deadlock_timeout'";
     let milliseconds: i64 = session
         .query_one("reading deadlock_timeout", sql, &[])

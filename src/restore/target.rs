@@ -9,6 +9,7 @@ use crate::pg::copy::{raw_fields, unescape};
 
 use super::RestoreError;
 use super::fields::Fields;
+use super::kept::Kept;
 use super::retype::{Retyped, Rewrite};
 
 /// One table of the bundle, in live.
@@ -34,6 +35,8 @@ pub struct TargetTable {
     pub uniques: Vec<TargetUnique>,
     /// Rows in the bundle.
     pub rows: u64,
+    /// What an undo left where it was.
+    pub(super) kept: Kept,
 }
 
 impl TargetTable {
@@ -270,6 +273,7 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
         columns,
         uniques,
         rows: table.rows,
+        kept: Kept::default(),
         name,
     })
 }

@@ -128,6 +128,7 @@ fn commands_that_pages_show_exist() {
     }
     for verb in [
         "doctor", "hold", "init", "diff", "timeline", "extract", "contacts", "restore", "verify",
+        "undo",
     ] {
         assert!(seen.contains(verb), "no page shows `reinstate {verb}`");
     }

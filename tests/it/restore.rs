@@ -1,8 +1,8 @@
 //! `restore`: every loss story under `fixtures/` through the harness, and small tests for what a story cannot say.
 //!
 //! A story is a directory (see `fixtures/README.md`) that says only what to do and what must hold. The harness builds
-//! the state before, makes the snapshot, loses the data, extracts, plans, restores, compares, verifies and restores
-//! again, so that no story can forget a step. How a plan is carried out is a parameter of it: undisturbed, or killed.
+//! the state before, makes the snapshot, loses the data, extracts, plans, restores, compares, verifies, undoes
+//! and restores again, so that no story can forget a step. How a plan is carried out is a parameter of it: undisturbed, or killed.
 
 mod conflicts;
 mod cut;
@@ -20,6 +20,7 @@ mod retyped;
 mod rights;
 mod stories;
 mod story;
+mod undo;
 mod undoable;
 
 pub(crate) use harness::{Incident, difference, journal_of};

@@ -13,6 +13,7 @@ mod select;
 mod sources;
 mod timeline;
 mod undecided;
+mod undo;
 mod verify;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Fai
     match command {
         // Stops between two batches by itself.
         Command::Restore(args) if args.execute => restore::run(context, args).await,
+        Command::Undo(args) if args.execute => undo::run(context, args).await,
         // Acts at once, and has its own word on being interrupted.
         Command::Hold(args) => hold::run(context, args).await,
         Command::Unhold => hold::unhold(context).await,
@@ -55,6 +57,7 @@ async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Contacts(args) => contacts::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Undo(args) => undo::run(context, args).await,
     }
 }
 

@@ -195,8 +195,7 @@ fn executing_needs_a_rehearsal_or_a_reason() {
 fn what_only_a_later_version_has_is_not_called_a_typing_error() {
     let story = Story::begin();
     for (args, name) in [
-        (&["undo", "--last"][..], "`undo`"),
-        (&["rehearse", "--on", "x"], "`rehearse`"),
+        (&["rehearse", "--on", "x"][..], "`rehearse`"),
         (&["restore", "--only-quarantined=x"], "`--only-quarantined`"),
         (&["extract", "--wal", "archive"], "`--wal`"),
     ] {

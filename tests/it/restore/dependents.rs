@@ -34,7 +34,7 @@ from = \"dossiers(procedure_id)\"
 to = \"procedures(id)\"
 ";
 
-fn incident(foreign_keys: bool) -> Incident {
+pub(super) fn incident(foreign_keys: bool) -> Incident {
     let incident = Incident::new(
         &setup(foreign_keys),
         "delete from dossiers; delete from procedures; delete from agencies",

@@ -132,6 +132,27 @@ impl Incident {
         self.restore_with(&[])
     }
 
+    /// `undo` with further arguments: the plan.
+    pub(crate) fn undo_plan(&self, args: &[&str]) -> Output {
+        self.run(&[&["undo"], args].concat())
+    }
+
+    /// `undo --execute`, not yet started.
+    pub(crate) fn undo_command(&self, args: &[&str]) -> std::process::Command {
+        self.command(&[&["undo", "--execute"], args].concat())
+    }
+
+    /// `undo --last --execute`, undisturbed.
+    pub(crate) fn undo(&self) -> Output {
+        self.undo_with(&["--last"])
+    }
+
+    /// `undo --execute` with further arguments.
+    pub(crate) fn undo_with(&self, args: &[&str]) -> Output {
+        let mut command = self.undo_command(args);
+        command.output().expect("reinstate starts").into()
+    }
+
     /// `verify` with further arguments.
     pub(crate) fn verify(&self, args: &[&str]) -> Output {
         self.run(&[&["verify"], args].concat())
@@ -163,7 +184,7 @@ pub(crate) fn journal_of(db: &TestDb) -> String {
 pub(super) type Deed<'a> = &'a (dyn Fn(&Incident) -> Output + Sync);
 
 /// Plays a story from beginning to end.
-pub(super) fn play(story: &Story, deed: Deed<'_>) {
+pub(super) fn play(story: &Story, deed: Deed<'_>, undo: Deed<'_>) {
     let incident = Incident::told(story);
     compare_sides(story, &incident);
     let args = story.optional("args").unwrap_or_default();
@@ -193,13 +214,43 @@ pub(super) fn play(story: &Story, deed: Deed<'_>) {
     let verified = Ledger::of(&incident.verify(&["--strict"]).expect_code(code));
     verified.expect(&[("identical", total - out), ("quarantined", out)]);
 
-    // Undo joins here: back to `incident.after_loss`, then the deed once more.
+    take_back(&incident, total - out, undo);
+    let back = Ledger::of(&deed(&incident).expect_code(expected_code));
+    back.expect(&[
+        ("inserted", total - out - back.total("already_present")),
+        ("already_present", back.total("already_present")),
+        ("quarantined", out),
+    ]);
+    assert_eq!(dump(&incident.live), after, "restored after an undo");
 
     let again = Ledger::of(&incident.restore().expect_code(expected_code));
     again.expect(&[("already_present", total - out), ("quarantined", out)]);
     // The last plan looks at live as well: neither it nor the second restore changed a row.
     let plan = incident.plan_over(&after);
     plan.expect(&[("already_present", total - out), ("quarantined", out)]);
+}
+
+/// Undo leads back to the loss, and finds nothing to do the second time.
+fn take_back(incident: &Incident, rows: u64, undo: Deed<'_>) {
+    let before = dump(&incident.live);
+    let plan = Ledger::of(&incident.undo_plan(&["--last"]).ok());
+    plan.expect(&[("removed", rows)]);
+    assert_eq!(plan.get("plan"), true);
+    assert!(plan.get("run").is_null());
+    assert_eq!(
+        dump(&incident.live),
+        before,
+        "the plan of an undo changed rows"
+    );
+    let run = plan.get("undoes").as_str().unwrap().to_owned();
+    let done = Ledger::of(&undo(incident).ok());
+    // One that was killed as it ended leaves everything done to the next.
+    let gone = done.total("already_gone");
+    done.expect(&[("removed", rows - gone), ("already_gone", gone)]);
+    assert_eq!(dump(&incident.live), incident.after_loss, "after undo");
+    let again = Ledger::of(&incident.undo_with(&[&run]).ok());
+    again.expect(&[("already_gone", rows)]);
+    assert_eq!(dump(&incident.live), incident.after_loss, "undone twice");
 }
 
 /// `diff` sees what was lost, and what else differs.

@@ -129,7 +129,7 @@ fn a_unit_that_takes_too_long() {
 
 /// 2,000 roots with eight dependents each, and as many rows without a key: 20,000, in hundreds of small batches, so that
 /// there is time to disturb it.
-fn large() -> Incident {
+pub(super) fn large() -> Incident {
     let incident = Incident::new(
         "create table roots (id int primary key, name text);
          create table leaves (id int primary key, root_id int not null references roots on delete cascade, name text);

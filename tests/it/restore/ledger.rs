@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::Output;
 
-/// One JSON document of `extract`, `restore` or `verify`.
+/// One JSON document of `extract`, `restore`, `verify` or `undo`.
 pub(crate) struct Ledger {
     command: String,
     document: Value,
@@ -34,6 +34,8 @@ const VERIFY: &[&str] = &[
     "quarantined",
 ];
 
+const UNDO: &[&str] = &["removed", "kept_changed", "kept_referenced", "already_gone"];
+
 impl Ledger {
     /// Reads a document and checks that totals are the sums over the tables, over exactly the states of its command.
     #[track_caller]
@@ -58,6 +60,7 @@ impl Ledger {
         match self.command.as_str() {
             "restore" => RESTORE,
             "verify" => VERIFY,
+            "undo" => UNDO,
             _ => &["rows", "units"],
         }
     }

@@ -16,28 +16,32 @@ const PLAYERS: usize = 3;
 
 #[test]
 fn every_story_ends_as_it_began() {
-    play_all(None, &Incident::restore);
+    play_all(None, &Incident::restore, &Incident::undo);
 }
 
 #[test]
 fn every_story_from_a_dump() {
     if long() {
-        play_all(Some(Backup::Dumped), &Incident::restore);
+        play_all(Some(Backup::Dumped), &Incident::restore, &Incident::undo);
     }
 }
 
 #[test]
 fn every_story_killed_on_the_way() {
     if long() {
-        play_all(None, &killed_on_the_way);
+        let restore = |incident: &Incident| killed_on_the_way(|| incident.restore_command(&[]));
+        let undo = |incident: &Incident| {
+            let run = super::undo::last_run(incident);
+            killed_on_the_way(|| incident.undo_command(&[&run]))
+        };
+        play_all(None, &restore, &undo);
     }
 }
 
-/// Kills the restore later and later, until one comes to its end.
-fn killed_on_the_way(incident: &Incident) -> Output {
+/// Kills it later and later, until one comes to its end.
+fn killed_on_the_way(command: impl Fn() -> std::process::Command) -> Output {
     for milliseconds in (20..).step_by(7) {
-        let mut command = incident.restore_command(&[]);
-        let mut child = command
+        let mut child = command()
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -53,7 +57,7 @@ fn killed_on_the_way(incident: &Incident) -> Output {
 }
 
 /// Plays them, and names those that fail.
-fn play_all(backup: Option<Backup>, deed: Deed<'_>) {
+fn play_all(backup: Option<Backup>, deed: Deed<'_>, undo: Deed<'_>) {
     let stories = Mutex::new(directories());
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -68,7 +72,7 @@ fn play_all(backup: Option<Backup>, deed: Deed<'_>) {
                     let played = catch_unwind(AssertUnwindSafe(|| {
                         let mut story = Story::read(&directory);
                         story.backup = backup.unwrap_or(story.backup);
-                        play(&story, deed);
+                        play(&story, deed, undo);
                     }));
                     if played.is_err() {
                         failed.lock().unwrap().push(name);

@@ -65,7 +65,7 @@ pub(super) async fn carry_out(
 }
 
 /// The first Ctrl-C or SIGTERM stops after the batch at hand, the second at once.
-fn listen_for_signals(context: &Context, interrupt: Arc<Interrupt>) {
+pub(in crate::cli::commands) fn listen_for_signals(context: &Context, interrupt: Arc<Interrupt>) {
     let ui = context.ui.clone();
     tokio::spawn(async move {
         stop_asked().await;

@@ -7,13 +7,13 @@ use serde_json::json;
 use crate::bundle::Bundle;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::journal::Store;
+use crate::journal::{KeptRow, Store, Undos};
 use crate::pg::{Access, Conninfo};
 use crate::restore::{Execution, RestoreError};
 
-/// `restored.csv`: keys given back by any run of this bundle, for search indexes, caches and counters of the
+/// `restored.csv`: keys given back by any run of this bundle and not taken back since, for search indexes, caches and counters of the
 /// application.
-pub(super) async fn restored(
+pub(in crate::cli::commands) async fn restored(
     context: &Context,
     conninfo: &Conninfo,
     bundle: &Bundle,
@@ -25,6 +25,8 @@ pub(super) async fn restored(
     writer
         .write_record(["table", "unit", "key"])
         .map_err(failed)?;
+    let undone = Undos::new(&session).undone(&bundle.id).await;
+    let undone = undone.map_err(RestoreError::from)?;
     for run in store.runs(&bundle.id).await.map_err(RestoreError::from)? {
         let mut after = 0;
         while let Some((batch, rows)) = store
@@ -33,6 +35,15 @@ pub(super) async fn restored(
             .map_err(RestoreError::from)?
         {
             for (table, unit, key) in rows {
+                let row = KeptRow {
+                    table,
+                    unit: u64::try_from(unit).unwrap_or_default(),
+                    key,
+                };
+                if undone.holds(&run, &row) {
+                    continue;
+                }
+                let KeptRow { table, key, .. } = row;
                 let key = match key.0.as_slice() {
                     [one] => one.clone(),
                     _ => serde_json::to_string(&key).unwrap_or_default(),

@@ -1,8 +1,10 @@
 //! `restore`: prints the plan; with `--execute`, carries it out.
 
 mod carry_out;
-mod files;
+pub(super) mod files;
 mod show_plan;
+
+pub(super) use carry_out::listen_for_signals;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,0 +1,97 @@
+//! What an undo would do, without doing it.
+
+use std::collections::HashSet;
+
+use crate::bundle::Bundle;
+use crate::catalog::Relation;
+use crate::ident::{RunId, TableName, UnitId};
+use crate::journal::Undos;
+use crate::pg::Session;
+
+use super::find::Found;
+use super::look::{Spot, look};
+use super::piece::of_batch;
+use super::remove::outcome;
+use super::run::{scope, so_far};
+use super::{UndoError, UndoTally};
+
+/// Kept rows that a plan names.
+const LISTED: usize = 100;
+
+/// A row that would be kept.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Left {
+    /// Its table.
+    pub table: TableName,
+    /// Its key, for people.
+    pub key: String,
+    /// Its unit.
+    pub unit: UnitId,
+    /// `kept_changed` or `kept_referenced`.
+    pub state: &'static str,
+}
+
+/// What an undo would do.
+#[derive(Debug, Clone)]
+pub struct UndoPlan {
+    /// Rows by state and table.
+    pub tally: UndoTally,
+    /// Rows that the restore inserted.
+    pub inserted: u64,
+    /// Rows that would be kept, at most a hundred.
+    pub kept: Vec<Left>,
+    /// The undo that would be gone on with.
+    pub resumes: Option<RunId>,
+}
+
+/// Plans; reads only. Memory: the place of each row that would go.
+pub async fn plan(
+    session: &Session,
+    bundle: &Bundle,
+    found: &Found,
+    declared: &[Relation],
+) -> Result<UndoPlan, UndoError> {
+    let scope = scope(session, bundle, found, declared).await?;
+    let undos = Undos::new(session);
+    let restore = &found.restore.run;
+    let mut tally = so_far(session, &scope, found, found.unfinished.as_ref()).await?;
+    let done = match &found.unfinished {
+        Some(undo) => undos.progress(undo).await?.0,
+        None => HashSet::new(),
+    };
+    let mut kept = Vec::new();
+    let mut going: HashSet<Spot> = HashSet::new();
+    let mut before = i64::MAX;
+    while let Some(batch) = undos
+        .batch_before(restore, before, found.ended.last())
+        .await?
+    {
+        before = batch.batch;
+        let Some(piece) = of_batch(session, &scope, batch, &done).await? else {
+            continue;
+        };
+        let looked = look(session, &scope, &piece, &going).await?;
+        let outcome = outcome(&scope, &piece, &looked.fates);
+        for (t, (table, rows)) in scope.tables.iter().zip(outcome).enumerate() {
+            tally.of(&table.name).add(&rows);
+            going.extend(looked.going(t).into_iter().map(|(_, spot)| spot.clone()));
+            let stay = rows
+                .left
+                .iter()
+                .filter(|(.., state)| *state != "already_gone");
+            let room = LISTED.saturating_sub(kept.len());
+            kept.extend(stay.take(room).map(|(unit, key, state)| Left {
+                table: table.name.clone(),
+                key: key.to_string(),
+                unit: *unit,
+                state,
+            }));
+        }
+    }
+    Ok(UndoPlan {
+        tally,
+        inserted: undos.inserted(restore).await?.values().sum(),
+        kept,
+        resumes: found.unfinished.clone(),
+    })
+}

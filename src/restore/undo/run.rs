@@ -1,0 +1,297 @@
+//! An undo from its first look to its last count: what is to be refused is refused before the journal knows of it, then
+//! batch after batch of the restore, the last one first.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+use crate::catalog::{Relation, introspect};
+use crate::event::{Event, Sink};
+use crate::ident::{RunId, UnitId};
+use crate::journal::{self, NewRun, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos};
+use crate::pg::{Access, Conninfo, PgError, Session};
+use crate::restore::run::time_limit;
+use crate::restore::{Interrupt, Settings};
+
+use super::deferred::Deferred;
+use super::find::{Asked, Found, find};
+use super::piece::of_batch;
+use super::scope::Scope;
+use super::{UndoError, UndoTally, checks};
+
+/// Rows of the first piece; the number then follows the time that pieces take.
+const FIRST_PIECE: usize = 500;
+
+/// Settings of an undo.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Undoing {
+    /// How long a piece is meant to take.
+    pub target_batch: Duration,
+    /// How long a unit that cannot fit in a piece may take alone.
+    pub max_unit_time: Duration,
+    /// References that no foreign key guards, besides those that the bundle names.
+    pub declared: Vec<Relation>,
+}
+
+impl Default for Undoing {
+    fn default() -> Self {
+        let restore = Settings::default();
+        Self {
+            target_batch: restore.target_batch,
+            max_unit_time: restore.max_unit_time,
+            declared: Vec::new(),
+        }
+    }
+}
+
+/// What an undo did.
+#[derive(Debug)]
+pub struct Undone {
+    /// Its id.
+    pub run: RunId,
+    /// How it ended.
+    pub state: RunState,
+    /// Rows by state and table.
+    pub tally: UndoTally,
+    /// Rows that the restore had inserted.
+    pub inserted: u64,
+}
+
+/// Takes a restore back, or goes on with an undo of it that was stopped.
+///
+/// `new` describes the run if it is a new one. Errors before anything is deleted are as [`UndoError`] says; later ones are
+/// [`UndoError::Partly`].
+pub async fn undo(
+    conninfo: &Conninfo,
+    bundle: &Bundle,
+    restore: &RunId,
+    settings: &Undoing,
+    new: NewRun,
+    interrupt: &Interrupt,
+    sink: Sink<'_>,
+) -> Result<Undone, UndoError> {
+    let session = Session::open(conninfo, Access::Writing, "undo").await?;
+    let asked = Asked::Run(restore.clone());
+    // Everything that can be refused is refused before anything is written.
+    let found = find(&session, &asked).await?;
+    let scope = scope(&session, bundle, &found, &settings.declared).await?;
+    journal::ensure_undos(&session).await?;
+    let unfinished = found.unfinished.is_some() || found.restore.state.unfinished();
+    RunLock::take(&session, unfinished).await?;
+    // What the last run did is only certain once nobody else can be at work.
+    let found = find(&session, &asked).await?;
+    let limit = time_limit(&session).await?;
+    let run = begin(&session, &found, settings, new).await?;
+    let inserted = Undos::new(&session).inserted(&found.restore.run).await?;
+    let inserted = inserted.values().sum();
+    sink(Event::RunStarted {
+        run: run.to_string(),
+        rows: inserted,
+    });
+    let (done, last_batch) = Undos::new(&session).progress(&run).await?;
+    let mut work = Worker {
+        conninfo,
+        session,
+        scope,
+        settings,
+        limit,
+        run: run.clone(),
+        found,
+        done,
+        last_batch,
+        interrupt,
+        sink,
+        piece_rows: FIRST_PIECE,
+        deferred: Deferred::default(),
+        reconnects: 0,
+    };
+    let ended = work.until_done().await;
+    let (state, tally) = ended.map_err(|e| UndoError::Partly {
+        run: run.to_string(),
+        cause: e.to_string(),
+    })?;
+    sink(Event::RunFinished {
+        run: run.to_string(),
+        state: state.to_string(),
+    });
+    Ok(Undone {
+        run,
+        state,
+        tally,
+        inserted,
+    })
+}
+
+/// The tables written to, with nothing in the way.
+pub(super) async fn scope(
+    session: &Session,
+    bundle: &Bundle,
+    found: &Found,
+    declared: &[Relation],
+) -> Result<Scope, UndoError> {
+    if bundle.id != found.bundle {
+        let short = |id: &str| id.chars().take(8).collect();
+        return Err(UndoError::OtherBundle {
+            run: found.restore.run.to_string(),
+            wanted: short(&found.bundle),
+            found: short(&bundle.id),
+        });
+    }
+    let live = introspect(session).await?;
+    crate::restore::checks::server(session, &live).await?;
+    let written = Undos::new(session).inserted(&found.restore.run).await?;
+    let written: BTreeSet<String> = written.into_keys().collect();
+    let scope = Scope::new(bundle, declared, &live, &written)?;
+    checks::tables(session, &scope).await?;
+    Ok(scope)
+}
+
+async fn begin(
+    session: &Session,
+    found: &Found,
+    settings: &Undoing,
+    new: NewRun,
+) -> Result<RunId, UndoError> {
+    let store = Store::new(session);
+    if let Some(undo) = &found.unfinished {
+        store.record(undo, RunEvent::Resume).await?;
+        return Ok(undo.clone());
+    }
+    // A restore that goes on under the same id would bring units back in the run that is being taken back.
+    if found.restore.state.unfinished() {
+        let restore = &found.restore.run;
+        store.record(restore, RunEvent::Resume).await?;
+        store
+            .record(restore, RunEvent::Finish { left_out: true })
+            .await?;
+    }
+    let mut recorded = json!(settings);
+    recorded["undoes"] = json!(found.restore.run);
+    let new = NewRun {
+        kind: "undo".into(),
+        bundle: found.bundle.clone(),
+        settings: recorded,
+        ..new
+    };
+    store.begin(&new).await?;
+    Ok(new.run)
+}
+
+pub(super) struct Worker<'a> {
+    pub(super) conninfo: &'a Conninfo,
+    pub(super) session: Session,
+    pub(super) scope: Scope,
+    pub(super) settings: &'a Undoing,
+    pub(super) limit: Duration,
+    pub(super) run: RunId,
+    found: Found,
+    /// Units dealt with before this process began.
+    done: HashSet<UnitId>,
+    pub(super) last_batch: i64,
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) sink: Sink<'a>,
+    pub(super) piece_rows: usize,
+    pub(super) deferred: Deferred,
+    pub(super) reconnects: u32,
+}
+
+impl Worker<'_> {
+    async fn until_done(&mut self) -> Result<(RunState, UndoTally), UndoError> {
+        let stopped = self.all().await?;
+        let mut tally = so_far(&self.session, &self.scope, &self.found, Some(&self.run)).await?;
+        for table in &self.scope.tables {
+            tally.of(&table.name);
+        }
+        let event = match stopped {
+            true => RunEvent::Interrupt,
+            false => RunEvent::Finish {
+                left_out: tally.total().kept() > 0,
+            },
+        };
+        let state = Store::new(&self.session).record(&self.run, event).await?;
+        Ok((state, tally))
+    }
+
+    /// Works off every batch, the last one first; true when it stopped before the end.
+    async fn all(&mut self) -> Result<bool, UndoError> {
+        let mut before = i64::MAX;
+        while let Some(batch) = self.batch_before(before).await? {
+            before = batch.batch;
+            let Some(whole) = self.piece(batch).await? else {
+                continue;
+            };
+            for piece in whole.cut(self.piece_rows) {
+                if self.interrupt.asked() {
+                    return Ok(true);
+                }
+                self.try_deferred().await?;
+                self.work_off(piece).await?;
+            }
+        }
+        while !self.deferred.is_empty() {
+            if self.interrupt.asked() {
+                return Ok(true);
+            }
+            self.deferred.pause().await;
+            self.try_deferred().await?;
+        }
+        Ok(false)
+    }
+
+    async fn batch_before(&mut self, before: i64) -> Result<Option<RestoredBatch>, UndoError> {
+        loop {
+            let (restore, previous) = (&self.found.restore.run, self.found.ended.last());
+            let asked = Undos::new(&self.session)
+                .batch_before(restore, before, previous)
+                .await;
+            match asked {
+                Ok(batch) => return Ok(batch),
+                Err(journal::JournalError::Pg(error)) => self.reconnect(error).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn piece(
+        &mut self,
+        batch: RestoredBatch,
+    ) -> Result<Option<super::piece::Piece>, UndoError> {
+        loop {
+            let piece: Result<_, PgError> =
+                of_batch(&self.session, &self.scope, batch.clone(), &self.done).await;
+            match piece {
+                Ok(piece) => return Ok(piece),
+                Err(error) => self.reconnect(error).await?,
+            }
+        }
+    }
+}
+
+/// What an undo has done so far, and what earlier ones of the same restore did: their rows are gone already.
+pub(super) async fn so_far(
+    session: &Session,
+    scope: &Scope,
+    found: &Found,
+    undo: Option<&RunId>,
+) -> Result<UndoTally, UndoError> {
+    let undos = Undos::new(session);
+    let mut tally = UndoTally::default();
+    let mut add = |table: &str, of: &dyn Fn(&mut super::UndoStates)| {
+        if let Some(place) = scope.place(table) {
+            of(tally.of(&scope.tables[place].name));
+        }
+    };
+    for earlier in &found.ended {
+        for (table, rows) in undos.totals(earlier).await? {
+            add(&table, &|states| states.already_gone += rows.removed);
+        }
+    }
+    if let Some(undo) = undo {
+        for (table, rows) in undos.totals(undo).await? {
+            add(&table, &|states| states.add(&rows));
+        }
+    }
+    Ok(tally)
+}

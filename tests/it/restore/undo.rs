@@ -1,0 +1,612 @@
+//! `undo`: takes away what a restore brought back, and nothing that anybody has touched or built upon since.
+
+use std::process::Stdio;
+
+use super::dependents::wait_for;
+use super::library::{LOST, incident};
+use super::{Incident, Ledger};
+use crate::support::{Output, dump};
+
+/// The last restore.
+pub(super) fn last_run(incident: &Incident) -> String {
+    incident
+        .live
+        .query_text("select max(run) from reinstate.run where kind = 'restore'")
+}
+
+/// Restored, with nobody's hand on it yet.
+fn restored() -> Incident {
+    let incident = incident();
+    incident.restore().ok();
+    incident
+}
+
+/// Plan and deed say the same, and the deed ends with 4 where rows are kept.
+#[track_caller]
+fn undoes(incident: &Incident, expected: &[(&str, u64)]) -> Ledger {
+    let run = last_run(incident);
+    let before = dump(&incident.live);
+    Ledger::of(&incident.undo_plan(&[&run]).ok()).expect(expected);
+    assert_eq!(dump(&incident.live), before);
+    let kept = expected
+        .iter()
+        .any(|(state, n)| state.starts_with("kept") && *n > 0);
+    let output = incident.undo_with(&[&run]);
+    let ledger = Ledger::of(&output.expect_code(if kept { 4 } else { 0 }));
+    ledger.expect(expected);
+    ledger
+}
+
+/// The state after the loss, with what the SQL does to it.
+fn lost_but(incident: &Incident, sql: &str) -> String {
+    let db = crate::support::copy_database(&incident.snapshot);
+    db.run("delete from books where id <= 10");
+    db.run(sql);
+    dump(&db)
+}
+
+#[test]
+fn the_state_after_the_loss() {
+    let incident = restored();
+    let ledger = undoes(&incident, &[("removed", LOST)]);
+    assert_eq!(ledger.get("undoes"), last_run(&incident).as_str());
+    assert_eq!(ledger.get("unlinked"), 0);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    let journal = incident.live.query_text(
+        "select kind, state, settings ->> 'undoes' = (select min(run) from reinstate.run) from reinstate.run order by started",
+    );
+    assert_eq!(journal, "restore|done|\nundo|done|t");
+    let events = incident.case.read(&format!(
+        "runs/{}.jsonl",
+        ledger.get("run").as_str().unwrap()
+    ));
+    assert!(events.contains("batch_committed") && events.contains("run_finished"));
+    assert_eq!(incident.case.read("restored.csv").lines().count(), 1);
+}
+
+#[test]
+fn people_read_what_happens() {
+    let incident = restored();
+    incident
+        .live
+        .run("update chapters set title = 'mine' where id = 1");
+    let plan = incident.for_people(&["undo", "--last"]).ok();
+    for words in [
+        "would be taken back",
+        "removed",
+        "public.chapters 1: edited since",
+        "public.books 2: referenced by what stays",
+    ] {
+        assert!(plan.stdout.contains(words), "{words}: {}", plan.stdout);
+    }
+    assert!(plan.stderr.contains("--execute"), "{}", plan.stderr);
+    let done = incident
+        .for_people(&["undo", "--last", "--execute"])
+        .expect_code(4);
+    assert!(done.stdout.contains("kept changed"), "{}", done.stdout);
+    assert!(
+        done.stderr.contains("2 rows, kept because"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn an_edited_row_stays_with_its_ancestors_and_nothing_else() {
+    let incident = restored();
+    // An update that changes nothing counts as well. Chapter 3 belongs to book 4, chapter 23 too.
+    incident.live.run("update chapters set title = title where id = 3; update books set note = 'mine' where id = 7");
+    undoes(
+        &incident,
+        &[
+            ("removed", LOST - 3),
+            ("kept_changed", 2),
+            ("kept_referenced", 1),
+        ],
+    );
+    let expected = lost_but(
+        &incident,
+        "insert into books values (4, 5, 'isbn 4', 4, 'note 4', '[40, 45)'), (7, 3, 'isbn 7', 7, 'mine', '[70, 75)');
+         insert into chapters values (3, 4, 'chapter 3')",
+    );
+    assert_eq!(dump(&incident.live), expected);
+    // Rows that were kept get another chance, and are kept again.
+    undoes(
+        &incident,
+        &[
+            ("already_gone", LOST - 3),
+            ("kept_changed", 2),
+            ("kept_referenced", 1),
+        ],
+    );
+    assert_eq!(dump(&incident.live), expected);
+    // They are there already, as they are.
+    let back = Ledger::of(&incident.restore().ok());
+    back.expect(&[("inserted", LOST - 3), ("already_present", 3)]);
+    let (gone, _) = super::difference(&incident.before, &dump(&incident.live));
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    // What the second restore brought back can be taken back, up to the same rows.
+    let run = last_run(&incident);
+    Ledger::of(&incident.undo_with(&[&run]).ok()).expect(&[("removed", LOST - 3)]);
+    assert_eq!(dump(&incident.live), expected);
+}
+
+#[test]
+fn a_child_that_the_application_added_is_never_cascaded_away() {
+    let incident = restored();
+    incident.live.run(
+        "create table reviews (id int primary key, book_id int references books on delete cascade);
+         create table marks (id int primary key, chapter_id int references chapters on delete set null);
+         insert into chapters values (100, 6, 'an epilogue'); insert into reviews values (1, 2); insert into marks values (1, 3)",
+    );
+    // Book 6 by its new chapter; book 2 by its review; chapter 3, and with it book 4, by its mark.
+    undoes(&incident, &[("removed", LOST - 4), ("kept_referenced", 4)]);
+    assert_eq!(
+        incident.live.query_text(
+            "select (select string_agg(id::text, ',' order by id) from books where id <= 10),
+                    (select string_agg(c.id::text, ',' order by c.id) from chapters c join books b on b.id = c.book_id where b.id <= 10),
+                    (select count(*) from reviews), (select count(chapter_id) from marks)"
+        ),
+        "2,4,6|3,100|1|1"
+    );
+    // When they are gone, the rest can go.
+    incident
+        .live
+        .run("drop table marks, reviews; delete from chapters where id = 100");
+    undoes(&incident, &[("removed", 4), ("already_gone", LOST - 4)]);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+#[test]
+fn rows_deleted_since_are_gone_already() {
+    let incident = restored();
+    incident.live.run("delete from books where id = 1");
+    undoes(&incident, &[("removed", LOST - 3), ("already_gone", 3)]);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+/// A row under the same key that somebody else wrote is not ours.
+#[test]
+fn a_row_created_anew_is_kept() {
+    let incident = restored();
+    incident
+        .live
+        .run("delete from chapters where id = 5; insert into chapters values (5, 15, 'another')");
+    undoes(&incident, &[("removed", LOST - 1), ("kept_changed", 1)]);
+    assert_eq!(
+        incident
+            .live
+            .query_text("select title from chapters where id = 5"),
+        "another"
+    );
+}
+
+const SLEEPS: &str = "select count(*) from pg_stat_activity where query like '%pg_sleep(3)%' and wait_event = 'PgSleep'
+    and datname = current_database() and pid <> pg_backend_pid()";
+
+/// The application inserts a child and commits while the undo runs: lock first, look in a new statement.
+#[test]
+fn an_uncommitted_child_is_waited_for_and_kept() {
+    let incident = restored();
+    let mut application = incident.live.spawn(
+        "begin; insert into chapters values (100, 6, 'an epilogue'); select pg_sleep(3); commit;",
+    );
+    wait_for(&incident, SLEEPS);
+    let output = incident.undo().expect_code(4);
+    Ledger::of(&output).expect(&[("removed", LOST - 1), ("kept_referenced", 1)]);
+    assert!(application.wait().unwrap().success());
+    assert_eq!(
+        incident
+            .live
+            .query_text("select book_id from chapters where id = 100"),
+        "6"
+    );
+    assert_eq!(
+        incident.live.query_text(
+            "select count(*) from chapters c join books b on b.id = c.book_id where b.id = 6"
+        ),
+        "1"
+    );
+}
+
+#[test]
+fn an_uncommitted_child_that_is_given_up_keeps_nothing() {
+    let incident = restored();
+    let mut application = incident.live.spawn(
+        "begin; insert into chapters values (100, 6, 'an epilogue'); select pg_sleep(3); rollback;",
+    );
+    wait_for(&incident, SLEEPS);
+    Ledger::of(&incident.undo().ok()).expect(&[("removed", LOST)]);
+    assert!(application.wait().unwrap().success());
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+/// Whoever edits a row when its turn comes goes first, and keeps it; a table locked for a while is waited for.
+#[test]
+fn the_application_goes_first() {
+    let incident = restored();
+    let mut application = incident
+        .live
+        .spawn("begin; update books set note = 'mine' where id = 6; select pg_sleep(3); commit;");
+    wait_for(&incident, SLEEPS);
+    let output = incident.undo().expect_code(4);
+    Ledger::of(&output).expect(&[("removed", LOST - 1), ("kept_changed", 1)]);
+    assert!(application.wait().unwrap().success());
+    assert_eq!(
+        incident
+            .live
+            .query_text("select note from books where id = 6"),
+        "mine"
+    );
+
+    let incident = restored();
+    let mut application = incident
+        .live
+        .spawn("begin; lock table chapters in share mode; select pg_sleep(3); commit;");
+    wait_for(&incident, SLEEPS);
+    Ledger::of(&incident.undo().ok()).expect(&[("removed", LOST)]);
+    assert!(application.wait().unwrap().success());
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+/// Units that depend on others, in batches of their own.
+#[test]
+fn ancestors_in_other_units_are_kept_and_wait() {
+    for foreign_keys in [true, false] {
+        let incident = super::dependents::incident(foreign_keys);
+        incident.restore().ok();
+        let rows = 92;
+        let dossier = incident.live.count("select max(id) from dossiers d where exists (
+            select from reinstate.batch_rows b where table_name = 'public.dossiers' and keys @> array['[\"' || d.id || '\"]'])");
+        let mut application = incident.live.spawn(&format!(
+            "begin; update dossiers set id = id where id = {dossier}; select pg_sleep(3); commit;"
+        ));
+        wait_for(&incident, SLEEPS);
+        let output = incident.undo().expect_code(4);
+        assert!(application.wait().unwrap().success());
+        // The dossier, its procedure and its agency.
+        Ledger::of(&output).expect(&[
+            ("removed", rows - 3),
+            ("kept_changed", 1),
+            ("kept_referenced", 2),
+        ]);
+        let back = Ledger::of(&incident.restore().ok());
+        back.expect(&[("inserted", rows - 3), ("already_present", 3)]);
+        assert_eq!(dump(&incident.live), incident.before);
+    }
+}
+
+/// References that only the configuration states, polymorphic ones too, by tables of which nothing was lost.
+#[test]
+fn declared_references_are_looked_at() {
+    let incident = incident();
+    incident.case.write(
+        "reinstate.toml",
+        "[[relation]]\nfrom = \"notes(record_id)\"\nwhen = { record_type = \"Book\" }\nto = \"books(id)\"\n",
+    );
+    incident
+        .live
+        .run("create table notes (record_type text, record_id text)");
+    incident.restore().ok();
+    incident
+        .live
+        .run("insert into notes values ('Book', '6'), ('Chapter', '2'), ('Book', null)");
+    undoes(&incident, &[("removed", LOST - 1), ("kept_referenced", 1)]);
+    assert_eq!(
+        incident
+            .live
+            .query_text("select string_agg(id::text, ',') from books where id <= 10"),
+        "6"
+    );
+}
+
+fn without_key(kind: &str) -> Incident {
+    let incident = Incident::new(
+        &format!(
+            "create table sensors (id int primary key);
+             create table events (sensor_id int not null references sensors on delete cascade, what text) {kind};
+             {}
+             insert into sensors select n from generate_series(1, 40) n;
+             insert into events select 1 + n % 40, 'what ' || n / 80 from generate_series(0, 159) n",
+            match kind {
+                "" => "",
+                _ => "create table events_0 partition of events for values with (modulus 2, remainder 0);
+                      create table events_1 partition of events for values with (modulus 2, remainder 1);",
+            }
+        ),
+        "delete from sensors where id <= 20",
+    );
+    incident.extract(&[]);
+    incident.restore().ok();
+    incident
+}
+
+#[test]
+fn rows_without_a_key_stay_or_go_with_their_unit() {
+    let incident = without_key("");
+    incident.live.run(
+        "insert into events values (30, 'what 0'); update events set what = 'mine' where ctid = (
+        select min(ctid) from events where sensor_id = 7 and what = 'what 0')",
+    );
+    // Sensor 7 has four events: one edited, and nobody could tell the other three from it later.
+    undoes(
+        &incident,
+        &[("removed", 95), ("kept_changed", 4), ("kept_referenced", 1)],
+    );
+    assert_eq!(
+        incident
+            .live
+            .count("select count(*) from events where sensor_id <= 20"),
+        4
+    );
+    assert_eq!(
+        incident
+            .live
+            .count("select count(*) from events where sensor_id > 20"),
+        81
+    );
+    let back = Ledger::of(&incident.restore().ok());
+    back.expect(&[("inserted", 95), ("already_present", 5)]);
+    incident.live.run(
+        "delete from events where ctid = (select min(ctid) from events where sensor_id = 30 and what = 'what 0');
+        update events set what = 'what 0' where what = 'mine'",
+    );
+    assert_eq!(dump(&incident.live), incident.before);
+    Ledger::of(&incident.undo().ok()).expect(&[("removed", 95)]);
+}
+
+#[test]
+fn a_table_without_a_key_that_was_rewritten_keeps_its_rows() {
+    let incident = without_key("");
+    incident
+        .live
+        .run("delete from events where sensor_id > 20; vacuum full events");
+    let output = incident.undo().expect_code(4);
+    let ledger = Ledger::of(&output);
+    assert_eq!(
+        incident.live.count("select count(*) from events") as u64,
+        80 - ledger
+            .by_table("removed")
+            .get("public.events")
+            .copied()
+            .unwrap_or(0)
+    );
+}
+
+#[test]
+fn partitioned_rows_without_a_key() {
+    let incident = without_key("partition by hash (sensor_id)");
+    undoes(&incident, &[("removed", 100)]);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    incident.restore().ok();
+    assert_eq!(dump(&incident.live), incident.before);
+    // To which unit they belong is not known: one that was edited keeps those of its batch, and their sensors.
+    incident
+        .live
+        .run("update events set what = 'mine' where sensor_id = 7 and what = 'what 0'");
+    let run = last_run(&incident);
+    Ledger::of(&incident.undo_with(&[&run]).expect_code(4))
+        .expect(&[("kept_changed", 80), ("kept_referenced", 20)]);
+    let back = Ledger::of(&incident.restore().ok());
+    back.expect(&[("already_present", 100)]);
+}
+
+#[test]
+fn killed_again_and_again() {
+    let incident = super::interrupted::large();
+    incident.restore().ok();
+    let run = last_run(&incident);
+    for batches in [1, 3, 6] {
+        let mut command = incident.undo_command(&[&run]);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for(
+            &incident,
+            &format!("select (count(*) >= {batches})::int from reinstate.undo_rows"),
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let half = incident
+        .live
+        .count("select coalesce(sum(removed), 0) from reinstate.undo_rows");
+    assert!((1..20_000).contains(&half), "{half}");
+    Ledger::of(&incident.undo_with(&[&run]).ok()).expect(&[("removed", 20_000)]);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    let undos = "select count(*) from reinstate.run where kind = 'undo'";
+    assert_eq!(incident.live.count(undos), 1);
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 20_000)]);
+    assert_eq!(dump(&incident.live), incident.before);
+}
+
+#[test]
+fn interrupted_and_gone_on_with() {
+    let incident = super::interrupted::large();
+    incident.restore().ok();
+    let mut command = incident.undo_command(&["--last"]);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(&incident, "select count(*) from reinstate.undo_rows");
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let output: Output = child.wait_with_output().unwrap().into();
+    let ledger = Ledger::of(&output.expect_code(130));
+    let pending = ledger.get("pending").as_u64().unwrap();
+    assert!(pending > 0);
+    assert_eq!(ledger.total("removed") + pending, 20_000);
+    let plan = Ledger::of(&incident.undo_plan(&["--last"]).ok());
+    plan.expect(&[("removed", 20_000)]);
+    assert_eq!(plan.get("resumes"), ledger.get("run"));
+    let done = Ledger::of(&incident.undo().ok());
+    done.expect(&[("removed", 20_000)]);
+    assert_eq!(done.get("run"), ledger.get("run"));
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+/// A restore that was stopped does not go on after it was taken back: the next one is another run.
+#[test]
+fn a_canary_is_taken_back() {
+    let incident = incident();
+    incident.restore_with(&["--max-units", "3"]).expect_code(4);
+    undoes(&incident, &[("removed", 9)]);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", LOST)]);
+    assert_eq!(
+        incident
+            .live
+            .count("select count(*) from reinstate.run where kind = 'restore'"),
+        2
+    );
+    assert_eq!(dump(&incident.live), incident.before);
+    Ledger::of(&incident.verify(&["--strict"]).ok()).expect(&[("identical", LOST)]);
+}
+
+#[test]
+fn the_last_is_the_last_that_is_not_undone() {
+    let incident = incident();
+    incident
+        .live
+        .run("insert into books values (1, 2, 'other', 1)");
+    incident.restore().expect_code(4);
+    incident.live.run("delete from books where id = 1");
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 3), ("already_present", LOST - 3)]);
+    Ledger::of(&incident.restore().ok()).expect(&[("already_present", LOST)]);
+    for rows in [3, LOST - 3] {
+        Ledger::of(&incident.undo().ok()).expect(&[("removed", rows)]);
+    }
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    let none = incident.undo().expect_code(2);
+    assert!(
+        none.stderr.contains("no restore that wrote something"),
+        "{}",
+        none.stderr
+    );
+}
+
+#[test]
+fn what_is_not_there_or_not_a_restore() {
+    let incident = incident();
+    for args in [&["20200122T093000Z-2632"][..], &["--last"]] {
+        incident.undo_plan(args).expect_code(2);
+    }
+    incident.restore().ok();
+    let unknown = incident
+        .undo_with(&["20200122T093000Z-2632"])
+        .expect_code(2);
+    assert!(
+        unknown.stderr.contains("knows no run"),
+        "{}",
+        unknown.stderr
+    );
+    incident.undo_plan(&[]).expect_code(2);
+    incident.undo().ok();
+    let undo = incident
+        .live
+        .query_text("select run from reinstate.run where kind = 'undo'");
+    let refused = incident.undo_with(&[&undo]).expect_code(3);
+    assert!(
+        refused.stderr.contains("only a restore"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn another_bundle() {
+    let incident = restored();
+    incident.live.run("delete from chapters where id = 30");
+    let other = incident.case.file("other").display().to_string();
+    incident.extract(&["-o", &other]);
+    let refused = incident
+        .undo_with(&["--last", "--bundle", &other])
+        .expect_code(2);
+    assert!(
+        refused.stderr.contains("--bundle DIR"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(incident.live.count("select count(*) from books"), 20);
+}
+
+#[test]
+fn triggers_on_delete_are_refused_by_name() {
+    let incident = restored();
+    incident.live.run(
+        "create schema app; create function app.bye() returns trigger language plpgsql as $$ begin return old; end $$;
+         create trigger \"Farewell\" before delete on books for each row execute function app.bye();
+         create trigger other after delete on chapters execute function app.bye();
+         create trigger harmless before insert or update on books for each row execute function app.bye()",
+    );
+    for output in [incident.undo_plan(&["--last"]), incident.undo()] {
+        let said = output.expect_code(3).stderr;
+        for words in [
+            "public.books",
+            "Farewell calling app.bye",
+            "public.chapters",
+            "other calling",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(!said.contains("harmless"), "{said}");
+    }
+    assert_eq!(dump(&incident.live), incident.before);
+    incident
+        .live
+        .run("alter table books disable trigger \"Farewell\"; drop trigger other on chapters");
+    incident.undo().ok();
+}
+
+#[test]
+fn rights_that_are_missing_are_named() {
+    let incident = restored();
+    let role = format!("taker_{}", incident.live.name);
+    let live = &incident.live;
+    live.run(&format!(
+        "create role {role} login; grant usage on schema public, reinstate to {role};
+         grant select on all tables in schema public to {role};
+         grant select, insert, update on all tables in schema reinstate to {role}"
+    ));
+    let undo = || -> Output {
+        let mut command = incident.undo_command(&["--last"]);
+        command.env("REINSTATE_LIVE", live.conninfo_as(&role));
+        command.output().unwrap().into()
+    };
+    let said = undo().expect_code(3).stderr;
+    assert!(
+        said.contains("lacks DELETE") && said.contains(&role),
+        "{said}"
+    );
+    live.run(&format!("grant delete on books, chapters to {role}"));
+    let said = undo().expect_code(3).stderr;
+    assert!(said.contains("lacks UPDATE on one column"), "{said}");
+    live.run(&format!("grant update (id) on books, chapters to {role}"));
+    Ledger::of(&undo().ok()).expect(&[("removed", LOST)]);
+    assert_eq!(dump(live), incident.after_loss);
+    live.run(&format!("drop owned by {role}; drop role {role}"));
+}
+
+/// A journal of an earlier version gets the table that it lacks.
+#[test]
+fn a_journal_of_an_earlier_version() {
+    let incident = restored();
+    incident.live.run("drop table reinstate.undo_rows; delete from reinstate.version; insert into reinstate.version values (2)");
+    Ledger::of(&incident.restore().ok()).expect(&[("already_present", LOST)]);
+    let run = incident
+        .live
+        .query_text("select min(run) from reinstate.run");
+    Ledger::of(&incident.undo_plan(&[&run]).ok()).expect(&[("removed", LOST)]);
+    Ledger::of(&incident.undo_with(&[&run]).ok()).expect(&[("removed", LOST)]);
+    assert_eq!(
+        incident
+            .live
+            .query_text("select max(version) from reinstate.version"),
+        "3"
+    );
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}

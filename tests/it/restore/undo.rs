@@ -7,11 +7,11 @@ use super::library::{LOST, incident};
 use super::{Incident, Ledger};
 use crate::support::{Output, dump};
 
-/// The last restore.
+/// The last restore that wrote something: one that was killed as it ended leaves nothing to the next.
 pub(super) fn last_run(incident: &Incident) -> String {
     incident
         .live
-        .query_text("select max(run) from reinstate.run where kind = 'restore'")
+        .query_text("select max(run) from reinstate.batch_rows where inserted > 0")
 }
 
 /// Restored, with nobody's hand on it yet.

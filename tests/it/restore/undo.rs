@@ -1,5 +1,8 @@
 //! `undo`: takes away what a restore brought back, and nothing that anybody has touched or built upon since.
 
+mod keyless;
+mod refused;
+
 use std::process::Stdio;
 
 use super::dependents::wait_for;
@@ -7,11 +10,12 @@ use super::library::{LOST, incident};
 use super::{Incident, Ledger};
 use crate::support::{Output, dump};
 
-/// The last restore.
+/// The last restore that wrote something: one that was killed as it ended leaves nothing to the next.
 pub(super) fn last_run(incident: &Incident) -> String {
     incident
         .live
-        .query_text("select max(run) from reinstate.run where kind = 'restore'")
+        .query_text("select run from reinstate.run r where exists (select from reinstate.batch_rows b where b.run = r.run and inserted > 0)
+                order by started desc limit 1")
 }
 
 /// Restored, with nobody's hand on it yet.
@@ -300,97 +304,6 @@ fn declared_references_are_looked_at() {
     );
 }
 
-fn without_key(kind: &str) -> Incident {
-    let incident = Incident::new(
-        &format!(
-            "create table sensors (id int primary key);
-             create table events (sensor_id int not null references sensors on delete cascade, what text) {kind};
-             {}
-             insert into sensors select n from generate_series(1, 40) n;
-             insert into events select 1 + n % 40, 'what ' || n / 80 from generate_series(0, 159) n",
-            match kind {
-                "" => "",
-                _ => "create table events_0 partition of events for values with (modulus 2, remainder 0);
-                      create table events_1 partition of events for values with (modulus 2, remainder 1);",
-            }
-        ),
-        "delete from sensors where id <= 20",
-    );
-    incident.extract(&[]);
-    incident.restore().ok();
-    incident
-}
-
-#[test]
-fn rows_without_a_key_stay_or_go_with_their_unit() {
-    let incident = without_key("");
-    incident.live.run(
-        "insert into events values (30, 'what 0'); update events set what = 'mine' where ctid = (
-        select min(ctid) from events where sensor_id = 7 and what = 'what 0')",
-    );
-    // Sensor 7 has four events: one edited, and nobody could tell the other three from it later.
-    undoes(
-        &incident,
-        &[("removed", 95), ("kept_changed", 4), ("kept_referenced", 1)],
-    );
-    assert_eq!(
-        incident
-            .live
-            .count("select count(*) from events where sensor_id <= 20"),
-        4
-    );
-    assert_eq!(
-        incident
-            .live
-            .count("select count(*) from events where sensor_id > 20"),
-        81
-    );
-    let back = Ledger::of(&incident.restore().ok());
-    back.expect(&[("inserted", 95), ("already_present", 5)]);
-    incident.live.run(
-        "delete from events where ctid = (select min(ctid) from events where sensor_id = 30 and what = 'what 0');
-        update events set what = 'what 0' where what = 'mine'",
-    );
-    assert_eq!(dump(&incident.live), incident.before);
-    Ledger::of(&incident.undo().ok()).expect(&[("removed", 95)]);
-}
-
-#[test]
-fn a_table_without_a_key_that_was_rewritten_keeps_its_rows() {
-    let incident = without_key("");
-    incident
-        .live
-        .run("delete from events where sensor_id > 20; vacuum full events");
-    let output = incident.undo().expect_code(4);
-    let ledger = Ledger::of(&output);
-    assert_eq!(
-        incident.live.count("select count(*) from events") as u64,
-        80 - ledger
-            .by_table("removed")
-            .get("public.events")
-            .copied()
-            .unwrap_or(0)
-    );
-}
-
-#[test]
-fn partitioned_rows_without_a_key() {
-    let incident = without_key("partition by hash (sensor_id)");
-    undoes(&incident, &[("removed", 100)]);
-    assert_eq!(dump(&incident.live), incident.after_loss);
-    incident.restore().ok();
-    assert_eq!(dump(&incident.live), incident.before);
-    // To which unit they belong is not known: one that was edited keeps those of its batch, and their sensors.
-    incident
-        .live
-        .run("update events set what = 'mine' where sensor_id = 7 and what = 'what 0'");
-    let run = last_run(&incident);
-    Ledger::of(&incident.undo_with(&[&run]).expect_code(4))
-        .expect(&[("kept_changed", 80), ("kept_referenced", 20)]);
-    let back = Ledger::of(&incident.restore().ok());
-    back.expect(&[("already_present", 100)]);
-}
-
 #[test]
 fn killed_again_and_again() {
     let incident = super::interrupted::large();
@@ -487,126 +400,4 @@ fn the_last_is_the_last_that_is_not_undone() {
         "{}",
         none.stderr
     );
-}
-
-#[test]
-fn what_is_not_there_or_not_a_restore() {
-    let incident = incident();
-    for args in [&["20200122T093000Z-2632"][..], &["--last"]] {
-        incident.undo_plan(args).expect_code(2);
-    }
-    incident.restore().ok();
-    let unknown = incident
-        .undo_with(&["20200122T093000Z-2632"])
-        .expect_code(2);
-    assert!(
-        unknown.stderr.contains("knows no run"),
-        "{}",
-        unknown.stderr
-    );
-    incident.undo_plan(&[]).expect_code(2);
-    incident.undo().ok();
-    let undo = incident
-        .live
-        .query_text("select run from reinstate.run where kind = 'undo'");
-    let refused = incident.undo_with(&[&undo]).expect_code(3);
-    assert!(
-        refused.stderr.contains("only a restore"),
-        "{}",
-        refused.stderr
-    );
-}
-
-#[test]
-fn another_bundle() {
-    let incident = restored();
-    incident.live.run("delete from chapters where id = 30");
-    let other = incident.case.file("other").display().to_string();
-    incident.extract(&["-o", &other]);
-    let refused = incident
-        .undo_with(&["--last", "--bundle", &other])
-        .expect_code(2);
-    assert!(
-        refused.stderr.contains("--bundle DIR"),
-        "{}",
-        refused.stderr
-    );
-    assert_eq!(incident.live.count("select count(*) from books"), 20);
-}
-
-#[test]
-fn triggers_on_delete_are_refused_by_name() {
-    let incident = restored();
-    incident.live.run(
-        "create schema app; create function app.bye() returns trigger language plpgsql as $$ begin return old; end $$;
-         create trigger \"Farewell\" before delete on books for each row execute function app.bye();
-         create trigger other after delete on chapters execute function app.bye();
-         create trigger harmless before insert or update on books for each row execute function app.bye()",
-    );
-    for output in [incident.undo_plan(&["--last"]), incident.undo()] {
-        let said = output.expect_code(3).stderr;
-        for words in [
-            "public.books",
-            "Farewell calling app.bye",
-            "public.chapters",
-            "other calling",
-        ] {
-            assert!(said.contains(words), "{words}: {said}");
-        }
-        assert!(!said.contains("harmless"), "{said}");
-    }
-    assert_eq!(dump(&incident.live), incident.before);
-    incident
-        .live
-        .run("alter table books disable trigger \"Farewell\"; drop trigger other on chapters");
-    incident.undo().ok();
-}
-
-#[test]
-fn rights_that_are_missing_are_named() {
-    let incident = restored();
-    let role = format!("taker_{}", incident.live.name);
-    let live = &incident.live;
-    live.run(&format!(
-        "create role {role} login; grant usage on schema public, reinstate to {role};
-         grant select on all tables in schema public to {role};
-         grant select, insert, update on all tables in schema reinstate to {role}"
-    ));
-    let undo = || -> Output {
-        let mut command = incident.undo_command(&["--last"]);
-        command.env("REINSTATE_LIVE", live.conninfo_as(&role));
-        command.output().unwrap().into()
-    };
-    let said = undo().expect_code(3).stderr;
-    assert!(
-        said.contains("lacks DELETE") && said.contains(&role),
-        "{said}"
-    );
-    live.run(&format!("grant delete on books, chapters to {role}"));
-    let said = undo().expect_code(3).stderr;
-    assert!(said.contains("lacks UPDATE on one column"), "{said}");
-    live.run(&format!("grant update (id) on books, chapters to {role}"));
-    Ledger::of(&undo().ok()).expect(&[("removed", LOST)]);
-    assert_eq!(dump(live), incident.after_loss);
-    live.run(&format!("drop owned by {role}; drop role {role}"));
-}
-
-/// A journal of an earlier version gets the table that it lacks.
-#[test]
-fn a_journal_of_an_earlier_version() {
-    let incident = restored();
-    incident.live.run("drop table reinstate.undo_rows; delete from reinstate.version; insert into reinstate.version values (2)");
-    Ledger::of(&incident.restore().ok()).expect(&[("already_present", LOST)]);
-    let run = incident
-        .live
-        .query_text("select min(run) from reinstate.run");
-    Ledger::of(&incident.undo_plan(&[&run]).ok()).expect(&[("removed", LOST)]);
-    Ledger::of(&incident.undo_with(&[&run]).ok()).expect(&[("removed", LOST)]);
-    assert_eq!(
-        incident
-            .live
-            .query_text("select max(version) from reinstate.version"),
-        "3"
-    );
-    assert_eq!(dump(&incident.live), incident.after_loss);
 }

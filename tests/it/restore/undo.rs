@@ -57,7 +57,7 @@ fn the_state_after_the_loss() {
     assert_eq!(ledger.get("unlinked"), 0);
     assert_eq!(dump(&incident.live), incident.after_loss);
     let journal = incident.live.query_text(
-        "select kind, state, settings ->> 'undoes' = (select min(run) from reinstate.run) from reinstate.run order by started",
+        "select kind, state, settings ->> 'undoes' = (select run from reinstate.run order by started limit 1) from reinstate.run order by started",
     );
     assert_eq!(journal, "restore|done|\nundo|done|t");
     let events = incident.case.read(&format!(

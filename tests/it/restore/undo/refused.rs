@@ -112,7 +112,7 @@ fn a_journal_of_an_earlier_version() {
     Ledger::of(&incident.restore().ok()).expect(&[("already_present", LOST)]);
     let run = incident
         .live
-        .query_text("select min(run) from reinstate.run");
+        .query_text("select run from reinstate.run order by started limit 1");
     Ledger::of(&incident.undo_plan(&[&run]).ok()).expect(&[("removed", LOST)]);
     Ledger::of(&incident.undo_with(&[&run]).ok()).expect(&[("removed", LOST)]);
     assert_eq!(

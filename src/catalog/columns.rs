@@ -148,7 +148,8 @@ pub(super) async fn read_correlations(
 ) -> Result<(), PgError> {
     let sql =
         "select s.schemaname::text, s.tablename::text, s.attname::text, s.inherited, s.correlation
-                 from pg_stats s where s.correlation is not null";
+                 from pg_stats s
+                where s.correlation is not null and s.schemaname <> 'pg_catalog'";
     let mut known: HashMap<(String, String, String, bool), f32> = HashMap::new();
     for row in session.query(DOING, sql, &[]).await? {
         let of = (row.get(0), row.get(1), row.get(2), row.get(3));

@@ -11,7 +11,7 @@
 //!   1.00): only types whose equality is equality of bytes enter as they are, all others as their text.
 //!
 //! - A NULL adds nothing to a record's hash: where all columns besides the key may be NULL, a constant goes first, or
-//!   all such rows would hash to 0.
+//!   all such rows would hash to 0 and a sum would not see them. Where keys travel too, it need not.
 //!
 //! A numeric enters as its value and its scale, which together are its text, at a third of the price.
 //!
@@ -40,6 +40,8 @@ pub struct HashExpressions {
     pub key: String,
     /// Hash of the whole row.
     pub row: String,
+    /// Hash of the row where its key travels beside it: as `row`, but 0 where all other columns are NULL.
+    pub content: String,
 }
 
 /// Types whose equality is equality of bytes and that have an extended hash on every supported server.
@@ -75,30 +77,40 @@ pub fn hash_expressions(
         fold(alias, column, &seed)
     });
     let mut elements: Vec<String> = rest.iter().flat_map(|c| elements(alias, c)).collect();
+    let seed = seed_of_row(alias, key).unwrap_or_else(|| key_hash.clone());
+    let content = record(&elements, &seed).unwrap_or_else(|| key_hash.clone());
     if !elements.is_empty() && !rest.iter().any(|c| c.not_null) {
         elements.insert(0, "0".to_owned());
     }
-    let seed = seed_of_row(alias, key).unwrap_or_else(|| key_hash.clone());
-    let record =
-        |elements: &[String]| format!("hash_record_extended(row({}), {seed})", elements.join(", "));
-    let row = elements
-        .chunks(RECORD)
-        .fold(None, |before: Option<String>, elements| {
-            let Some(before) = before else {
-                return Some(record(elements));
-            };
-            let mut all = vec![format!("int8send({before})")];
-            all.extend_from_slice(elements);
-            Some(record(&all))
-        });
-    let row = row.unwrap_or_else(|| key_hash.clone());
+    let row = record(&elements, &seed).unwrap_or_else(|| key_hash.clone());
     // Without a key nothing seeds the record's hash: two roundtrips through a nonlinear step do instead.
     let row = if key.is_empty() {
         format!("hash_record_extended(row(int8send({row})), 1)")
     } else {
         row
     };
-    HashExpressions { key: key_hash, row }
+    HashExpressions {
+        key: key_hash,
+        row,
+        content,
+    }
+}
+
+/// The hash of a record of these elements, the first part of it into the next where they are many; `None` where there
+/// are none.
+fn record(elements: &[String], seed: &str) -> Option<String> {
+    let one =
+        |elements: &[String]| format!("hash_record_extended(row({}), {seed})", elements.join(", "));
+    elements
+        .chunks(RECORD)
+        .fold(None, |before: Option<String>, elements| {
+            let Some(before) = before else {
+                return Some(one(elements));
+            };
+            let mut all = vec![format!("int8send({before})")];
+            all.extend_from_slice(elements);
+            Some(one(&all))
+        })
 }
 
 fn reference(alias: &str, column: &HashedColumn) -> String {
@@ -174,6 +186,7 @@ mod tests {
         mood.not_null = false;
         let nullable = hash_expressions("t", &id, &[mood]);
         assert_eq!(nullable.row, record.replace("row(", "row(0, "));
+        assert_eq!(nullable.content, record);
     }
 
     #[test]

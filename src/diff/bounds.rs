@@ -104,21 +104,29 @@ pub(super) async fn ranges(
     let (least, most) = SAMPLE_PAGES;
     let pages = (table.all_pages / 200).clamp(least, most);
     let percent = (pages as f64 * 100.0 / table.all_pages as f64).min(100.0);
-    let (texts, names) = texts(key);
-    let bytes: Vec<String> = over("t", key)
+    let columns = over("t", key);
+    let numbered: Vec<String> = (0..key.len()).map(|i| format!("k{i}")).collect();
+    let named = |(column, name): (&String, &String)| format!("{column} as {name}");
+    let named: Vec<String> = columns.iter().zip(&numbered).map(named).collect();
+    let texts: Vec<String> = numbered
         .iter()
-        .map(|c| format!("octet_length({c}::text)"))
+        .map(|name| format!("{name}::text"))
         .collect();
+    let bytes = columns.iter().map(|c| format!("pg_column_size({c})"));
+    // Only what is picked is turned into text.
     let sql = format!(
-        "select {names} from (
+        "select {} from (
             select {names}, n, c, ceil(c * (100 / {percent}::float8) * greatest(w / {KEY_BYTES}, 1) / {chunk_rows})::int8 as parts
-              from (select {texts}, row_number() over (order by {}) as n, count(*) over () as c,
+              from (select {}, row_number() over (order by {}) as n, count(*) over () as c,
                            avg({}) over () as w
                       from {} t tablesample system ({percent}) repeatable (1)) s) s
           where n > 1 and (n - 1) * parts / c > (n - 2) * parts / c order by n",
-        over("t", key).join(", "),
-        bytes.join(" + "),
+        texts.join(", "),
+        named.join(", "),
+        columns.join(", "),
+        bytes.collect::<Vec<_>>().join(" + "),
         table.from_sql(),
+        names = numbered.join(", "),
     );
     let rows = session
         .ask(&format!("sampling the keys of {}", table.name), &sql, &[])

@@ -117,14 +117,14 @@ pub(super) fn compare(snapshot: &PackedRows, live: &PackedRows) -> Vec<(Change, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Travel {
     Keys,
-    /// The keys, and one XOR of all rows' hashes.
+    /// The keys, and one XOR of the hashes of all rows' content.
     KeysAndSum,
     /// The keys, each with its row's hash.
     Hashes,
 }
 
 /// Fetches a range; the sum is zero where it was not asked for. `asked` is how keys are packed, their column, what
-/// travels, and the expression that hashes a row.
+/// travels, and the expression that hashes a row's content.
 pub(super) async fn fetch(
     session: &Session,
     table: &Table,
@@ -139,12 +139,12 @@ pub(super) async fn fetch(
         Travel::Keys => ("null::bytea".to_owned(), "0::int8".to_owned()),
         Travel::KeysAndSum => ("null::bytea".to_owned(), format!("bit_xor({hash})")),
         Travel::Hashes => (
-            format!("string_agg(int8send({hash}), '')"),
+            format!("string_agg(int8send({hash}), null)"),
             "0::int8".to_owned(),
         ),
     };
     let sql = format!(
-        "select string_agg({keys}, ''), {hashes}, {sum} from {} t where {condition}",
+        "select string_agg({keys}, null), {hashes}, {sum} from {} t where {condition}",
         table.from_sql()
     );
     let answer = session

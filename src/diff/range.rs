@@ -47,8 +47,10 @@ pub(super) async fn run(work: &Work<'_>) -> Result<(), DiffError> {
         return Ok(());
     };
     let key = work.key_columns(table);
-    let ranges = ranges(first, table, &key, work.options.chunk_rows).await?;
-    let queue = Mutex::new(VecDeque::from(ranges));
+    let mut ranges = VecDeque::from(ranges(first, table, &key, work.options.chunk_rows).await?);
+    // The last is open-ended and takes several questions: done early, it keeps nobody waiting at the end.
+    ranges.rotate_right(1);
+    let queue = Mutex::new(ranges);
     let habits = Habits::default();
     let packing = Packing::of(work.table.single_key_type().as_deref());
     let sessions = work.sides.snapshot.iter().zip(&work.sides.live);
@@ -76,7 +78,7 @@ pub(super) struct Pair<'a, 'w> {
     pub(super) live: &'a Session,
     queue: &'a Mutex<VecDeque<KeyRange>>,
     habits: &'a Habits,
-    packing: Option<Packing>,
+    pub(super) packing: Option<Packing>,
 }
 
 /// Rows of a range, by the form in which their keys travel.
@@ -118,7 +120,8 @@ impl Pair<'_, '_> {
         }
         if deep && self.packing.is_some() && self.habits.contents.seldom_differ() {
             let (a, b) = self.fetch(&range, Travel::KeysAndSum).await?;
-            return self.by_keys(range, a, b).await;
+            let hash = self.work.table.hashes("t").content;
+            return self.by_keys(range, (a, b), &hash).await;
         }
         self.whole(range).await
     }
@@ -144,11 +147,17 @@ impl Pair<'_, '_> {
         let (mut keys_a, mut keys_b) = self.fetch(&range, Travel::Keys).await?;
         keys_a.sum = a.hash;
         keys_b.sum = b.hash;
-        self.by_keys(range, keys_a, keys_b).await
+        let hash = self.work.table.hashes("t").row;
+        self.by_keys(range, (keys_a, keys_b), &hash).await
     }
 
-    /// Compares a range by its keys and the sums of its content; by everything in it, where that is not enough.
-    async fn by_keys(&self, range: KeyRange, a: Fetched, b: Fetched) -> Result<(), DiffError> {
+    /// Compares a range by its keys and the sums of its content by `hash`; by everything in it, where that is not enough.
+    async fn by_keys(
+        &self,
+        range: KeyRange,
+        (a, b): (Fetched, Fetched),
+        hash: &str,
+    ) -> Result<(), DiffError> {
         let (rows_a, rows_b, sums) = (a.rows.len(), b.rows.len(), (a.sum, b.sum));
         if rows_a.max(rows_b) > self.limit() {
             return self.cut(range, rows_a >= rows_b).await;
@@ -159,7 +168,7 @@ impl Pair<'_, '_> {
             .saw(!found.is_empty() || sums.0 != sums.1);
         let none_in_both = rows_a == 0 || rows_b == 0;
         if !none_in_both {
-            let agree = found.len() <= FEW && self.survivors_agree(sums, &found).await?;
+            let agree = found.len() <= FEW && self.survivors_agree(sums, hash, &found).await?;
             self.habits.contents.saw(!agree);
             if !agree {
                 return self.whole(range).await;
@@ -210,22 +219,13 @@ impl Pair<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn hash(&self, depth: Depth) -> String {
-        let hashes = self.work.table.hashes("t");
-        if depth == Depth::Rows {
-            hashes.row
-        } else {
-            hashes.key
-        }
-    }
-
     /// Fetches the rows of a range from both sides.
     async fn fetch(
         &self,
         range: &KeyRange,
         travel: Travel,
     ) -> Result<(Fetched, Fetched), DiffError> {
-        let hash = self.hash(Depth::Rows);
+        let hash = self.work.table.hashes("t").content;
         let one = async |session: &Session, table: &Table| -> Result<Fetched, DiffError> {
             if let (Some(packing), Some(column)) = (self.packing, self.work.table.key.first()) {
                 let asked = (packing, column.as_str(), travel, hash.as_str());

@@ -1,7 +1,7 @@
 //! Sums of a range: what tells that nothing in it differs, without a row travelling.
 
 use crate::catalog::{Locator, Table};
-use crate::ident::Key;
+use crate::ident::{Key, array_literal, quote_ident, quote_literal};
 use crate::pg::{PgError, Session};
 
 use super::bounds::KeyRange;
@@ -18,7 +18,11 @@ pub(super) struct Sum {
 impl Pair<'_, '_> {
     /// Sums a range on both sides at once.
     pub(super) async fn sums(&self, range: &KeyRange) -> Result<(Sum, Sum), DiffError> {
-        let hash = self.hash(self.work.options.depth);
+        let hashes = self.work.table.hashes("t");
+        let hash = match self.work.options.depth {
+            Depth::Rows => hashes.row,
+            Depth::Keys => hashes.key,
+        };
         let one = async |session: &Session, table: &Table| -> Result<Sum, PgError> {
             let key = self.work.key_columns(table);
             let condition = range.condition(&key);
@@ -47,27 +51,22 @@ impl Pair<'_, '_> {
         )?)
     }
 
-    /// Whether the rows that both sides have are the same, given the sums of all rows and the rows that one side alone
-    /// has. Live moves between the questions: then the sums do not fit, and everything is compared.
+    /// Whether the rows that both sides have are the same, given the sums of all rows by `hash` and the rows that one side
+    /// alone has. Live moves between the questions: then the sums do not fit, and everything is compared.
     pub(super) async fn survivors_agree(
         &self,
         sums: (i64, i64),
+        hash: &str,
         found: &[(Change, Key)],
     ) -> Result<bool, DiffError> {
-        let hash = self.hash(Depth::Rows);
         let of = |change: Change| found.iter().filter(move |f| f.0 == change).map(|f| &f.1);
         let alone =
             async |session: &Session, table: &Table, keys: Vec<&Key>| -> Result<i64, PgError> {
                 if keys.is_empty() {
                     return Ok(0);
                 }
-                let locator = Locator::by_names(table, &self.work.table.key);
-                let sql = format!(
-                    "select coalesce(bit_xor({hash}), 0) from {} join {} t on {}",
-                    locator.list(keys.into_iter()),
-                    table.from_sql(),
-                    locator.matches("t"),
-                );
+                let from = self.rows_of(table, &keys);
+                let sql = format!("select coalesce(bit_xor({hash}), 0) from {from}");
                 let rows = session
                     .ask(&format!("summing rows of {}", table.name), &sql, &[])
                     .await?;
@@ -83,5 +82,24 @@ impl Pair<'_, '_> {
             alone(self.live, &table.live, of(Change::Inserted).collect())
         )?;
         Ok(sums.0 ^ only_a == sums.1 ^ only_b)
+    }
+
+    /// Rows of a table by key, as a FROM item `t` with its condition. Keys that are packed need no join: the index takes
+    /// them all at once.
+    fn rows_of(&self, table: &Table, keys: &[&Key]) -> String {
+        let from = table.from_sql();
+        let column = self.work.key_columns(table).first().copied();
+        if let (Some(_), Some(column)) = (self.packing, column) {
+            let values = keys.iter().map(|k| k.0.first().map(String::as_str));
+            return format!(
+                "{from} t where t.{} = any ({}::{}[])",
+                quote_ident(&column.name),
+                quote_literal(&array_literal(values)),
+                column.lookup_type,
+            );
+        }
+        let locator = Locator::by_names(table, &self.work.table.key);
+        let list = locator.list(keys.iter().copied());
+        format!("{list} join {from} t on {}", locator.matches("t"))
     }
 }

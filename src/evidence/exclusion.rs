@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::EvidenceError;
-use super::listing::{Column, Origin, lacking, locate, read_file};
+use super::listing::{Column, Origin, check_file, lacking, locate, read_file};
 use super::portions::{Keys, Portions};
+use crate::catalog::Table;
 use crate::diff::Candidates;
 use crate::ident::{Key, TableName};
 use crate::pg::Session;
@@ -64,7 +65,9 @@ impl Exclusion {
             Origin::Live(_) => live,
             Origin::Snapshot(_) | Origin::File(_) => snapshot,
         };
-        let mut keys = self.keys(session, &candidates.tables[table].key).await?;
+        let source = &candidates.tables[table];
+        let named_by = (&source.snapshot, source.key.as_slice());
+        let mut keys = self.keys(session, named_by).await?;
         let mut named = 0;
         while let Some(portion) = keys.next().await? {
             named += portion.len() as u64;
@@ -76,16 +79,19 @@ impl Exclusion {
         Ok(named)
     }
 
-    /// The keys that it names, as it writes them; `session` is with the side that its query asks.
+    /// The keys that it names, as it writes them; `session` is with the side that its query asks, and `table` as that side
+    /// has it.
     pub async fn keys<'a>(
         &self,
         session: &'a Session,
-        key: &[String],
+        (table, key): (&Table, &[String]),
     ) -> Result<Keys<'a>, EvidenceError> {
         let sql = match &self.rows {
             Origin::Live(sql) | Origin::Snapshot(sql) => sql,
             Origin::File(path) => {
-                let listing = read_file(path, key, &[], &[]).map_err(|e| self.wrong(&e))?;
+                let wrong = |reason: &str| self.wrong(reason);
+                let listing = read_file(path, key, &[], &[]).map_err(|e| wrong(&e))?;
+                check_file(session, (table, key), (path, &listing), &wrong).await?;
                 return Ok(Keys::File(listing.keys));
             }
         };

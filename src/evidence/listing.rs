@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::EvidenceError;
-use crate::catalog::Table;
+use crate::catalog::{Table, typed_list};
 use crate::diff::Candidates;
 use crate::ident::{Key, quote_ident};
 use crate::pg::copy::CopyLines;
@@ -202,35 +202,51 @@ pub async fn locate(
     Ok(found)
 }
 
-/// Finds the keys of a file, as [`resolve`] does. A key that is no value of its type is told with its line, by `wrong`.
-pub async fn resolve_file(
-    snapshot: &Session,
-    candidates: &Candidates,
-    table: usize,
+/// Makes sure that the keys of a file are values of the table's types. One that is none is told with its line, by `wrong`.
+pub async fn check_file(
+    session: &Session,
+    (table, key): (&Table, &[String]),
     (path, listing): (&Path, &Listing),
     wrong: &(dyn Fn(&str) -> EvidenceError + Sync),
-) -> Result<Vec<(usize, u32)>, EvidenceError> {
-    let refused = match resolve(snapshot, candidates, table, &listing.keys).await {
-        Err(PgError::Server(e)) if e.sqlstate.starts_with(NO_VALUE) => e,
-        other => return Ok(other?),
-    };
-    let (mut from, mut to) = (0, listing.keys.len());
-    while to - from > 1 {
-        let middle = from.midpoint(to);
-        match resolve(snapshot, candidates, table, &listing.keys[from..middle]).await {
-            Ok(_) => from = middle,
-            Err(PgError::Server(e)) if e.sqlstate.starts_with(NO_VALUE) => to = middle,
+) -> Result<(), EvidenceError> {
+    let doing = format!("reading the keys of {}", table.name);
+    let read: Vec<String> = key
+        .iter()
+        .map(|k| format!("count(k.{})", quote_ident(k)))
+        .collect();
+    let mut parts: Vec<(usize, usize)> = vec![(0, listing.keys.len())];
+    while let Some((from, to)) = parts.pop() {
+        if to - from > ROWS_A_QUESTION {
+            let middle = from.midpoint(to);
+            parts.extend([(middle, to), (from, middle)]);
+            continue;
+        }
+        let keys = listing.keys[from..to].iter();
+        let sql = format!(
+            "select {} from {}",
+            read.join(", "),
+            typed_list(table, key, "k", keys)
+        );
+        match session.ask(&doing, &sql, &[]).await {
+            Ok(_) => {}
+            Err(PgError::Server(e)) if e.sqlstate.starts_with(NO_VALUE) && to - from == 1 => {
+                return Err(wrong(&format!(
+                    "{}, line {}: {} is no key of {}: {}",
+                    path.display(),
+                    listing.lines[from],
+                    listing.keys[from],
+                    table.name,
+                    e.message
+                )));
+            }
+            Err(PgError::Server(e)) if e.sqlstate.starts_with(NO_VALUE) => {
+                let middle = from.midpoint(to);
+                parts.extend([(middle, to), (from, middle)]);
+            }
             Err(e) => return Err(e.into()),
         }
     }
-    Err(wrong(&format!(
-        "{}, line {}: {} is no key of {}: {}",
-        path.display(),
-        listing.lines[from],
-        listing.keys[from],
-        candidates.tables[table].snapshot.name,
-        refused.message
-    )))
+    Ok(())
 }
 
 /// The class of SQLSTATE for data that cannot be read ("Data Exception").

@@ -182,20 +182,25 @@ async fn evidence_session(context: &Context, both: &Both, live: bool) -> Result<
 async fn clocks(context: &Context, both: &Both) -> Result<(), Failure> {
     let before = context.clock.now();
     let live = now(&both.live_session).await?;
-    let after = context.clock.now();
-    let ahead = if live < before {
-        -before.duration_since(live).as_secs()
-    } else {
-        live.duration_since(after).as_secs().max(0)
-    };
-    if ahead.abs() >= CLOCKS_DIFFER {
-        let how = if ahead > 0 { "ahead of" } else { "behind" };
-        context.ui.warning(&format!(
-            "live's clock is {} s {how} this machine's: times of the window and of the evidence are by live's clock",
-            ahead.abs()
-        ));
+    let asked = (before, context.clock.now());
+    if let Some(warning) = clocks_differ(live, asked) {
+        context.ui.warning(&warning);
     }
     Ok(())
+}
+
+/// What to say of live's clock, read at some moment between two of this machine's clock.
+fn clocks_differ(live: Timestamp, (before, after): (Timestamp, Timestamp)) -> Option<String> {
+    let (seconds, how) = if live < before {
+        (before.duration_since(live).as_secs(), "behind")
+    } else {
+        (live.duration_since(after).as_secs(), "ahead of")
+    };
+    (seconds >= CLOCKS_DIFFER).then(|| {
+        format!(
+            "live's clock is {seconds} s {how} this machine's: times of the window and of the evidence are by live's clock"
+        )
+    })
 }
 
 /// Reads a time that was typed.
@@ -218,4 +223,22 @@ pub(super) fn snapshot_time(
         .as_ref()
         .or(context.config.snapshot_time.as_ref());
     text.map(|t| moment("snapshot time", t)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_told_apart_from_a_slow_answer() {
+        let at = |s: i64| Timestamp::from_second(1_579_620_000 + s).unwrap();
+        let asked = (at(0), at(10));
+        for live in [-1, 0, 5, 10, 11] {
+            assert_eq!(clocks_differ(at(live), asked), None, "{live}");
+        }
+        let behind = clocks_differ(at(-3_600), asked).unwrap();
+        assert!(behind.contains("3600 s behind this machine's"), "{behind}");
+        let ahead = clocks_differ(at(12), asked).unwrap();
+        assert!(ahead.contains("2 s ahead of this machine's"), "{ahead}");
+    }
 }

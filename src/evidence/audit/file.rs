@@ -9,7 +9,7 @@ use super::AuditLog;
 use super::log::Record;
 use crate::diff::Candidates;
 use crate::evidence::EvidenceError;
-use crate::evidence::listing::{read_file, resolve_file};
+use crate::evidence::listing::{check_file, read_file, resolve};
 use crate::pg::Session;
 
 /// The records of candidates, by node. Those without a time are passed over, as a query's are.
@@ -23,7 +23,9 @@ pub(super) async fn read(
     let wrong = |reason: &str| log.wrong(reason);
     let key = &candidates.tables[table].key;
     let listing = read_file(path, key, &["deleted_at"], &["xid"]).map_err(|e| wrong(&e))?;
-    let nodes = resolve_file(snapshot, candidates, table, (path, &listing), &wrong).await?;
+    let source = &candidates.tables[table].snapshot;
+    check_file(snapshot, (source, key), (path, &listing), &wrong).await?;
+    let nodes = resolve(snapshot, candidates, table, &listing.keys).await?;
     let mut records: HashMap<u32, Vec<Record>> = HashMap::new();
     for (n, node) in nodes {
         let [time, xid] = [0, 1].map(|c| listing.others[n][c].as_deref());

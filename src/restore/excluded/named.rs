@@ -103,7 +103,7 @@ impl Named {
             .iter()
             .map(|k| format!("a.{}::text", quote_ident(k)));
         let texts: Vec<String> = texts.collect();
-        let mut keys = exclusion.keys(session, &self.key).await?;
+        let mut keys = exclusion.keys(session, (&self.table, &self.key)).await?;
         while let Some(portion) = keys.next().await? {
             let sql = format!(
                 "select array[{}] from {}",

@@ -190,6 +190,29 @@ fn an_excluded_dependent_leaves_the_rest_of_its_unit() {
 }
 
 #[test]
+fn a_list_of_erased_rows_that_cannot_be_read_is_told_by_its_line() {
+    let scene = Scene::new(SETUP);
+    scene.live.run(LOSS);
+    scene.case.write("reinstate.toml", RELATIONS);
+    scene.run(&["extract"]).ok();
+    let list = scene.case.file("erased.csv");
+    let file = format!(
+        "table = 'champs'\nreason = 'personal'\nfile = '{}'",
+        list.display()
+    );
+    let config = format!("{RELATIONS}[[exclude]]\n{file}\n");
+    scene.case.write("reinstate.toml", &config);
+    scene.case.write("erased.csv", "id\n2\n3\ntwelve\n");
+    let extract: &[&str] = &["extract", "-o", "second"];
+    for command in [extract, &["restore"]] {
+        let refused = scene.run(command).expect_code(2);
+        let words = "erased.csv, line 4: twelve is no key of public.champs";
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
+    assert!(!scene.case.file("second").exists());
+}
+
+#[test]
 fn a_stopped_run_goes_on_with_the_exclusions_of_now() {
     let scene = Scene::new(SETUP);
     scene.live.run(LOSS);

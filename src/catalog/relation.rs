@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::ident::{TableName, quote_ident, quote_literal};
 
-use super::model::{Column, OnDelete, Schema, Table};
+use super::model::{Column, ForeignKey, OnDelete, Schema, Table};
 
 /// A reference: rows of `child` point at rows of `parent`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +25,22 @@ pub struct Relation {
     pub on_delete: OnDelete,
     /// Every child has a parent: all child columns are NOT NULL.
     pub required: bool,
+}
+
+impl From<&ForeignKey> for Relation {
+    /// As the constraint states it; whether every child has a parent its columns tell.
+    fn from(key: &ForeignKey) -> Self {
+        Self {
+            child: key.child.clone(),
+            child_columns: key.child_columns.clone(),
+            parent: key.parent.clone(),
+            parent_columns: key.parent_columns.clone(),
+            when: Vec::new(),
+            declared: false,
+            on_delete: key.on_delete,
+            required: false,
+        }
+    }
 }
 
 impl Relation {
@@ -154,18 +170,14 @@ fn same_pairs(a: (&[String], &[String]), b: (&[String], &[String])) -> bool {
 /// as far as their tables and columns exist in the snapshot.
 pub fn merge_relations(snapshot: &Schema, live: &Schema, declared: &[Relation]) -> Vec<Relation> {
     let mut merged: Vec<Relation> = Vec::new();
-    let of_keys = [snapshot, live].into_iter().flat_map(|schema| {
-        schema.foreign_keys.iter().map(|k| Relation {
-            child: k.child.clone(),
-            child_columns: k.child_columns.clone(),
-            parent: k.parent.clone(),
-            parent_columns: k.parent_columns.clone(),
-            when: Vec::new(),
-            declared: false,
-            on_delete: k.on_delete,
-            required: false,
-        })
-    });
+    let keys = |schema: &Schema| {
+        schema
+            .foreign_keys
+            .iter()
+            .map(Relation::from)
+            .collect::<Vec<_>>()
+    };
+    let of_keys = [snapshot, live].into_iter().flat_map(keys);
     for mut relation in of_keys.chain(declared.iter().cloned()) {
         let (Some(child), Some(parent)) = (
             snapshot.tables.get(&relation.child),

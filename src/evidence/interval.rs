@@ -58,6 +58,25 @@ impl std::fmt::Display for Interval {
     }
 }
 
+/// Times for tests: seconds of the epoch.
+#[cfg(test)]
+pub(super) mod times {
+    use super::*;
+
+    /// A moment.
+    pub(in crate::evidence) fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// From one moment to another.
+    pub(in crate::evidence) fn interval(from: i64, to: i64) -> Interval {
+        Interval {
+            from: Some(at(from)),
+            to: at(to),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -48,21 +48,10 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
 
     use super::*;
+    use crate::evidence::interval::times::interval;
     use crate::evidence::{SourceKind, Testimony};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn interval(from: i64, to: i64) -> Interval {
-        Interval {
-            from: Some(at(from)),
-            to: at(to),
-        }
-    }
 
     fn known(from: i64, to: i64, transaction: Option<u32>) -> Finding {
         by(SourceKind::Audit, from, to, transaction)

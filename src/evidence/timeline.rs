@@ -261,18 +261,8 @@ fn hull(a: Interval, b: Interval) -> Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::interval::times::{at, interval};
     use crate::evidence::{SourceKind, Testimony};
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn interval(from: i64, to: i64) -> Interval {
-        Interval {
-            from: Some(at(from)),
-            to: at(to),
-        }
-    }
 
     fn drawn(times: &[(i64, i64, Option<u32>)]) -> Timeline {
         let mut findings = Findings::new(times.len() as u32 + 1, interval(0, 100_000));

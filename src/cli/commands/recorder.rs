@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
+use crate::cli::error::{Code, Failure};
 use crate::event::Event;
 
 use super::build;
@@ -86,8 +87,24 @@ impl Recorder {
         }
     }
 
-    /// What could not be written, if anything: the run itself is not stopped for it, the journal has it all.
-    pub(super) fn failed(&self) -> Option<String> {
-        self.state.lock().ok().and_then(|s| s.failed.clone())
+    /// Whether the files of the case are whole: `written` is what became of the others, `ended` how the run ended, `hint` what
+    /// running the same command again does. The run itself is not stopped for a file, the journal has it all.
+    pub(super) fn whole(
+        &self,
+        written: Result<(), Failure>,
+        ended: &str,
+        hint: &str,
+    ) -> Result<(), Failure> {
+        let failed = self.state.lock().ok().and_then(|s| s.failed.clone());
+        let failed = match (written, failed) {
+            (Err(failure), _) => failure.message,
+            (Ok(()), Some(cause)) => format!("its record could not be written: {cause}"),
+            (Ok(()), None) => return Ok(()),
+        };
+        Err(
+            Failure::usage(format!("{ended} in the database, but {failed}"))
+                .with_code(Code::Partly)
+                .hint(format!("mend that and run the same command again: {hint}")),
+        )
     }
 }

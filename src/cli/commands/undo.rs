@@ -193,17 +193,12 @@ async fn leave_files(
     recorder: &Recorder,
 ) -> Result<(), Failure> {
     let written = files::restored(context, conninfo, bundle).await;
-    let failed = match (written, recorder.failed()) {
-        (Err(failure), _) => failure.message,
-        (Ok(()), Some(cause)) => format!("its record could not be written: {cause}"),
-        (Ok(()), None) => return Ok(()),
-    };
-    Err(Failure::usage(format!(
-        "undo {} is {} in the database, but {failed}",
-        undone.run, undone.state
-    ))
-    .with_code(Code::Partly)
-    .hint("mend that and run the same command again: nothing is removed twice, and the file is written"))
+    let ended = format!("undo {} is {}", undone.run, undone.state);
+    recorder.whole(
+        written,
+        &ended,
+        "nothing is removed twice, and the file is written",
+    )
 }
 
 fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failure> {

@@ -160,17 +160,7 @@ pub(super) fn together(records: &[(Interval, Option<u32>)], period: Interval) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn interval(from: i64, to: i64) -> Interval {
-        Interval {
-            from: Some(at(from)),
-            to: at(to),
-        }
-    }
+    use crate::evidence::interval::times::interval;
 
     #[test]
     fn records_from_before_the_backup_speak_of_another_life() {

@@ -47,16 +47,7 @@ impl Reference {
 /// The relations of the manifest, live's foreign keys, and declared ones, each once.
 pub(super) fn relations(bundle: &Bundle, live: &Schema, declared: &[Relation]) -> Vec<Relation> {
     let mut relations: Vec<Relation> = bundle.manifest.relations.iter().map(relation).collect();
-    let keys = live.foreign_keys.iter().map(|k| Relation {
-        child: k.child.clone(),
-        child_columns: k.child_columns.clone(),
-        parent: k.parent.clone(),
-        parent_columns: k.parent_columns.clone(),
-        when: Vec::new(),
-        declared: false,
-        on_delete: k.on_delete,
-        required: false,
-    });
+    let keys = live.foreign_keys.iter().map(Relation::from);
     for more in keys.chain(declared.iter().cloned()) {
         if !relations.iter().any(|r| r.same_reference(&more)) {
             relations.push(more);

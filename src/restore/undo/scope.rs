@@ -121,16 +121,7 @@ impl Scope {
 
 /// Every reference that is known, each once.
 fn relations(bundle: &Bundle, declared: &[Relation], live: &Schema) -> Vec<Relation> {
-    let of_keys = live.foreign_keys.iter().map(|k| Relation {
-        child: k.child.clone(),
-        child_columns: k.child_columns.clone(),
-        parent: k.parent.clone(),
-        parent_columns: k.parent_columns.clone(),
-        when: Vec::new(),
-        declared: false,
-        on_delete: k.on_delete,
-        required: false,
-    });
+    let of_keys = live.foreign_keys.iter().map(Relation::from);
     let of_bundle = bundle.manifest.relations.iter().map(|r| Relation {
         child: r.child.clone(),
         child_columns: r.child_columns.clone(),

@@ -1,17 +1,8 @@
 //! `[[exclude]]` in its corners: keys that are equal and written otherwise, rows that live still has, exclusions that are
 //! misspelt, forgotten, or name nothing.
 
-use super::scene::Scene;
+use super::scene::{EXECUTE, Scene, totals};
 use crate::support::Output;
-
-const EXECUTE: [&str; 6] = [
-    "restore",
-    "--execute",
-    "--unrehearsed",
-    "test",
-    "--format",
-    "json",
-];
 
 /// A `[[exclude]]` of a table, by one line of TOML.
 fn exclude(table: &str, rows: &str) -> String {
@@ -204,13 +195,7 @@ fn nor_does_it_come_back_on_day_two() {
         "2 3 4"
     );
     let verified = scene.run(&["verify", "--format", "json"]).ok().json();
-    assert_eq!(
-        (
-            &verified["totals"]["excluded"],
-            &verified["totals"]["identical"]
-        ),
-        (&6.into(), &7.into())
-    );
+    totals(&verified, &[("excluded", 6), ("identical", 7)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `[[exclude]]`: legitimate erasure is never brought back, whenever it is asked for.
 
-use super::scene::Scene;
+use super::scene::{EXECUTE, Scene, totals};
 use crate::support::dump;
 
 const SETUP: &str = "
@@ -54,13 +54,7 @@ fn what_is_excluded_at_extract_is_not_in_the_bundle_nor_is_its_content() {
     let output = scene.run(&["extract", "--format", "json"]).ok();
     let document = output.json();
     // Two dossiers with three champs and a file each.
-    assert_eq!(
-        (
-            &document["totals"]["excluded"],
-            &document["totals"]["units"]
-        ),
-        (&10.into(), &10.into())
-    );
+    totals(&document, &[("excluded", 10), ("units", 10)]);
     let bundled = scene.bundled();
     assert!(!bundled.contains("public.dossiers: 3") && bundled.contains("public.dossiers: 5"));
     let left = document["left_out"].to_string();
@@ -82,10 +76,7 @@ fn what_is_excluded_on_day_two_stays_deleted_with_what_hangs_from_it() {
     erase(&scene, "3, 4, 33");
     scene.case.write("reinstate.toml", &exclude());
     let plan = scene.run(&["restore", "--format", "json"]).ok().json();
-    assert_eq!(
-        (&plan["totals"]["excluded"], &plan["totals"]["inserted"]),
-        (&10.into(), &50.into())
-    );
+    totals(&plan, &[("excluded", 10), ("inserted", 50)]);
     let id = plan["plan_id"].as_str().unwrap().to_owned();
     let run = scene
         .run(&[
@@ -100,10 +91,7 @@ fn what_is_excluded_on_day_two_stays_deleted_with_what_hangs_from_it() {
         ])
         .ok()
         .json();
-    assert_eq!(
-        (&run["totals"]["excluded"], &run["totals"]["inserted"]),
-        (&10.into(), &50.into())
-    );
+    totals(&run, &[("excluded", 10), ("inserted", 50)]);
     // All but the rows of 3 and 4 are as before.
     scene.snapshot.run(
         "delete from files where record_type = 'Dossier' and record_id in (3, 4);
@@ -113,39 +101,11 @@ fn what_is_excluded_on_day_two_stays_deleted_with_what_hangs_from_it() {
     assert_ne!(dump(&scene.live), before);
     assert_eq!(dump(&scene.live), dump(&scene.snapshot));
     let verified = scene.run(&["verify", "--format", "json"]).ok().json();
-    assert_eq!(
-        (
-            &verified["totals"]["excluded"],
-            &verified["totals"]["identical"]
-        ),
-        (&10.into(), &50.into())
-    );
-    assert_eq!(
-        (
-            &verified["totals"]["missing"],
-            &verified["totals"]["gone_since"]
-        ),
-        (&0.into(), &0.into())
-    );
+    totals(&verified, &[("excluded", 10), ("identical", 50)]);
+    totals(&verified, &[("missing", 0), ("gone_since", 0)]);
     // Again: nothing to do, and the sums still add up.
-    let again = scene
-        .run(&[
-            "restore",
-            "--execute",
-            "--unrehearsed",
-            "test",
-            "--format",
-            "json",
-        ])
-        .ok()
-        .json();
-    assert_eq!(
-        (
-            &again["totals"]["excluded"],
-            &again["totals"]["already_present"]
-        ),
-        (&10.into(), &50.into())
-    );
+    let again = scene.run(&EXECUTE).ok().json();
+    totals(&again, &[("excluded", 10), ("already_present", 50)]);
 }
 
 #[test]
@@ -163,21 +123,8 @@ fn an_excluded_dependent_leaves_the_rest_of_its_unit() {
             list.display()
         ),
     );
-    let run = scene
-        .run(&[
-            "restore",
-            "--execute",
-            "--unrehearsed",
-            "test",
-            "--format",
-            "json",
-        ])
-        .ok()
-        .json();
-    assert_eq!(
-        (&run["totals"]["excluded"], &run["totals"]["inserted"]),
-        (&2.into(), &58.into())
-    );
+    let run = scene.run(&EXECUTE).ok().json();
+    totals(&run, &[("excluded", 2), ("inserted", 58)]);
     assert_eq!(
         scene
             .live
@@ -219,26 +166,15 @@ fn a_stopped_run_goes_on_with_the_exclusions_of_now() {
     scene.case.write("reinstate.toml", &exclude());
     scene.run(&["extract"]).ok();
     erase(&scene, "12");
-    let execute = [
-        "restore",
-        "--execute",
-        "--unrehearsed",
-        "test",
-        "--format",
-        "json",
-    ];
     let first = scene
-        .run(&[&execute[..], &["--max-units", "4"]].concat())
+        .run(&[&EXECUTE[..], &["--max-units", "4"]].concat())
         .expect_code(4)
         .json();
     assert_eq!(first["totals"]["pending"], 40);
     // One that is back already, one that is not.
     erase(&scene, "1, 11");
-    let second = scene.run(&execute).ok().json();
-    assert_eq!(
-        (&second["totals"]["excluded"], &second["totals"]["inserted"]),
-        (&10.into(), &50.into())
-    );
+    let second = scene.run(&EXECUTE).ok().json();
+    totals(&second, &[("excluded", 10), ("inserted", 50)]);
     let verified = scene.run(&["verify", "--format", "json"]).ok();
     assert_eq!(verified.json()["excluded_but_back"], 5);
     assert!(

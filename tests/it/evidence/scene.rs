@@ -5,6 +5,24 @@ use std::process::Command;
 
 use crate::support::{Case, Output, TestDb, copy_database, dump_restore, pair};
 
+/// Carries a restore out.
+pub(super) const EXECUTE: [&str; 6] = [
+    "restore",
+    "--execute",
+    "--unrehearsed",
+    "test",
+    "--format",
+    "json",
+];
+
+/// What a command's JSON counts.
+#[track_caller]
+pub(super) fn totals(document: &serde_json::Value, expected: &[(&str, u64)]) {
+    for (state, rows) in expected {
+        assert_eq!(document["totals"][state], *rows, "{state}: {document:#}");
+    }
+}
+
 /// An incident in the making.
 pub(super) struct Scene {
     pub(super) case: Case,

@@ -91,17 +91,12 @@ async fn leave_files(
 ) -> Result<(), Failure> {
     let written = files::restored(context, conninfo, bundle).await;
     let written = written.and_then(|()| files::quarantined(context, execution));
-    let failed = match (written, recorder.failed()) {
-        (Err(failure), _) => failure.message,
-        (Ok(()), Some(cause)) => format!("its record could not be written: {cause}"),
-        (Ok(()), None) => return Ok(()),
-    };
-    Err(Failure::usage(format!(
-        "run {} is {} in the database, but {failed}",
-        execution.run, execution.state
-    ))
-    .with_code(Code::Partly)
-    .hint("mend that and run the same command again: no row is inserted twice, and the files are written"))
+    let ended = format!("run {} is {}", execution.run, execution.state);
+    recorder.whole(
+        written,
+        &ended,
+        "no row is inserted twice, and the files are written",
+    )
 }
 
 fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(), Failure> {

@@ -1,0 +1,103 @@
+//! Stopped, killed, gone on with, and which run is the last.
+
+use std::process::Stdio;
+
+use super::{LOST, Ledger, Output, dump, incident, last_run, undoes, wait_for};
+
+#[test]
+fn killed_again_and_again() {
+    let incident = super::super::interrupted::large();
+    incident.restore().ok();
+    let run = last_run(&incident);
+    for batches in [1, 3, 6] {
+        let mut command = incident.undo_command(&[&run]);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for(
+            &incident,
+            &format!("select (count(*) >= {batches})::int from reinstate.undo_rows"),
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let half = incident
+        .live
+        .count("select coalesce(sum(removed), 0) from reinstate.undo_rows");
+    assert!((1..20_000).contains(&half), "{half}");
+    Ledger::of(&incident.undo_with(&[&run]).ok()).expect(&[("removed", 20_000)]);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    let undos = "select count(*) from reinstate.run where kind = 'undo'";
+    assert_eq!(incident.live.count(undos), 1);
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 20_000)]);
+    assert_eq!(dump(&incident.live), incident.before);
+}
+
+#[test]
+fn interrupted_and_gone_on_with() {
+    let incident = super::super::interrupted::large();
+    incident.restore().ok();
+    let mut command = incident.undo_command(&["--last"]);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(&incident, "select count(*) from reinstate.undo_rows");
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let output: Output = child.wait_with_output().unwrap().into();
+    let ledger = Ledger::of(&output.expect_code(130));
+    let pending = ledger.get("pending").as_u64().unwrap();
+    assert!(pending > 0);
+    assert_eq!(ledger.total("removed") + pending, 20_000);
+    let plan = Ledger::of(&incident.undo_plan(&["--last"]).ok());
+    plan.expect(&[("removed", 20_000)]);
+    assert_eq!(plan.get("resumes"), ledger.get("run"));
+    let done = Ledger::of(&incident.undo().ok());
+    done.expect(&[("removed", 20_000)]);
+    assert_eq!(done.get("run"), ledger.get("run"));
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+/// A restore that was stopped does not go on after it was taken back: the next one is another run.
+#[test]
+fn a_canary_is_taken_back() {
+    let incident = incident();
+    incident.restore_with(&["--max-units", "3"]).expect_code(4);
+    undoes(&incident, &[("removed", 9)]);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", LOST)]);
+    assert_eq!(
+        incident
+            .live
+            .count("select count(*) from reinstate.run where kind = 'restore'"),
+        2
+    );
+    assert_eq!(dump(&incident.live), incident.before);
+    Ledger::of(&incident.verify(&["--strict"]).ok()).expect(&[("identical", LOST)]);
+}
+
+#[test]
+fn the_last_is_the_last_that_is_not_undone() {
+    let incident = incident();
+    incident
+        .live
+        .run("insert into books values (1, 2, 'other', 1)");
+    incident.restore().expect_code(4);
+    incident.live.run("delete from books where id = 1");
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 3), ("already_present", LOST - 3)]);
+    Ledger::of(&incident.restore().ok()).expect(&[("already_present", LOST)]);
+    for rows in [3, LOST - 3] {
+        Ledger::of(&incident.undo().ok()).expect(&[("removed", rows)]);
+    }
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    let none = incident.undo().expect_code(2);
+    assert!(
+        none.stderr.contains("no restore that wrote something"),
+        "{}",
+        none.stderr
+    );
+}

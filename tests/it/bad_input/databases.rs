@@ -51,10 +51,13 @@ fn databases_with_nothing_in_common() {
 #[test]
 fn an_index_over_a_function_that_names_things_without_their_schema() {
     let story = Story::begin();
+    // Version 17 and later refuse to make such an index; one from before, or from a dump, they keep.
     let setup = "create table ix (id int primary key, v text);
         create function trimmed(text) returns text immutable language sql as 'select btrim($1)';
-        create function outer_trimmed(text) returns text immutable language sql as 'select trimmed($1)';
+        create function outer_trimmed(text) returns text immutable language sql set search_path = public
+          as 'select trimmed($1)';
         create index on ix (outer_trimmed(v));
+        alter function outer_trimmed(text) reset search_path;
         insert into ix values (1, 'a')";
     story.live.run(setup);
     story.snapshot.run(setup);

@@ -23,6 +23,6 @@ pub use model::{
     Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
 };
 pub use pages::PageSlices;
-pub use pattern::{PatternError, TablePatterns};
+pub use pattern::{PatternError, TablePatterns, nearest_table};
 pub use relation::{Relation, merge_relations};
 pub use rowhash::{HashExpressions, HashedColumn, hash_expressions};

@@ -5,6 +5,24 @@
 
 use crate::ident::TableName;
 
+/// Likeness (Jaro and Winkler) beyond which a name may be the one that was meant.
+const LIKE: f64 = 0.75;
+
+/// The table whose name comes closest to what was typed, if one is close enough to be what was meant.
+pub fn nearest_table<'a>(
+    typed: &str,
+    tables: impl Iterator<Item = &'a TableName>,
+) -> Option<&'a TableName> {
+    let likeness = |name: &TableName| {
+        strsim::jaro_winkler(&name.name, typed).max(strsim::jaro_winkler(&name.to_string(), typed))
+    };
+    tables
+        .map(|name| (likeness(name), name))
+        .filter(|(likeness, _)| *likeness > LIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
 /// A pattern that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a table pattern: write table, schema.table, with * and ? as wildcards")]

@@ -12,6 +12,10 @@ pub(super) fn of(error: &PgError) -> Option<String> {
             "57014" => {
                 "the statement ran into a time limit set for this role or database".to_owned()
             }
+            "42601" if server.doing.contains("--where") => {
+                "--where takes a condition, as it would stand after WHERE in SQL: state = 'draft'"
+                    .to_owned()
+            }
             state if state.starts_with("42") && is_theirs(&server.doing) => format!(
                 "names are found as by role {} in that database, by its search_path; write schema.name for others",
                 role_of(&server.target)

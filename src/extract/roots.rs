@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::{Comparable, Drift, TableKind};
+use crate::catalog::{Comparable, Drift, TableKind, nearest_table};
 use crate::closure::{Node, Roots};
 use crate::ident::{Key, TableName, quote_ident};
 use crate::pg::Session;
@@ -45,7 +45,7 @@ pub(super) fn check(
                 Some(error) => return Err(error),
             },
             Some((_, Err(drift))) => drift.to_string(),
-            None => "neither the snapshot nor live has this table; write schema.table".to_owned(),
+            None => nowhere(root, pairs),
         };
         return Err(ExtractError::Root {
             table: root.clone(),
@@ -53,6 +53,14 @@ pub(super) fn check(
         });
     }
     Ok(())
+}
+
+fn nowhere(root: &TableName, pairs: &[(TableName, Result<Box<Comparable>, Drift>)]) -> String {
+    let near = nearest_table(&root.name, pairs.iter().map(|(name, _)| name));
+    let what = near.map_or("write schema.table".to_owned(), |near| {
+        format!("did you mean {near}?")
+    });
+    format!("neither the snapshot nor live has this table; {what}")
 }
 
 fn key_width(root: &TableName, pair: &Comparable, keys: Option<&[Key]>) -> Option<ExtractError> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Comparable, Drift, Relation, Schema, TablePatterns, compare, introspect};
+use crate::catalog::{
+    Comparable, Drift, Relation, Schema, TablePatterns, compare, introspect, nearest_table,
+};
 use crate::cli::args;
 use crate::cli::error::Failure;
 use crate::ident::{TableName, quote_ident};
@@ -72,16 +74,11 @@ fn check_patterns(tables: &args::Tables, pairs: &Pairs) -> Result<(), Failure> {
 
 /// The table whose name comes closest.
 fn nearest(text: &str, pairs: &Pairs) -> String {
-    let likeness = |name: &TableName| {
-        strsim::jaro_winkler(&name.name, text).max(strsim::jaro_winkler(&name.to_string(), text))
-    };
-    let best = pairs
-        .iter()
-        .map(|(name, _)| (likeness(name), name))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match best {
-        Some((likeness, name)) if likeness > 0.75 => format!("did you mean {name}?"),
-        _ => "patterns are written as pg_dump takes them: table, schema.table, * and ?".to_owned(),
+    match nearest_table(text, pairs.iter().map(|(name, _)| name)) {
+        Some(name) => format!("did you mean {name}?"),
+        None => {
+            "patterns are written as pg_dump takes them: table, schema.table, * and ?".to_owned()
+        }
     }
 }
 

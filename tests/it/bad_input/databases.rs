@@ -101,6 +101,8 @@ fn tables_that_are_not_there() {
         2,
         &["--root public.nope", "neither"],
     );
+    let args = ["extract", "--root", "dosiers"];
+    story.refuses(args, 2, &["did you mean public.dossiers?"]);
     story.refuses(
         ["extract", "--root", "a.b.c.d"],
         2,

@@ -18,6 +18,11 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// Gives a file or directory to this account.
+    pub(super) fn own(&self, path: &Path) -> std::io::Result<()> {
+        chown(path, Some(self.uid), Some(self.gid))
+    }
+
     /// Makes `command` run under this account; its supplementary groups are dropped by the standard library.
     pub(super) fn apply(&self, command: &mut Command) {
         command.gid(self.gid).uid(self.uid);
@@ -34,13 +39,13 @@ pub(super) fn choose(
     }
     let mut tried = Vec::new();
     for account in candidates() {
-        chown(directory, Some(account.uid), Some(account.gid)).map_err(|source| {
-            ClusterError::Directory {
+        account
+            .own(directory)
+            .map_err(|source| ClusterError::Directory {
                 doing: "give away",
                 path: directory.to_owned(),
                 source,
-            }
-        })?;
+            })?;
         if usable(&account, programs, directory) {
             return Ok(Some(account));
         }

@@ -69,12 +69,27 @@ impl Cluster {
         let fixed = ["-U", ROLE, "-c", "fast", "-X", "stream", "-N", "-p", &port];
         let mut command = copy.command("pg_basebackup")?;
         command.args(fixed).arg("-h").arg(&self.directory);
-        if settings.standby {
-            command.arg("-R");
-        }
         copy.finish("pg_basebackup", command.arg("-D").arg(&data))?;
+        if settings.standby {
+            // Not by -R: it would write down what an older server cannot read.
+            copy.signal_standby(&data)?;
+        }
         copy.launch(settings)?;
         Ok(copy)
+    }
+
+    /// Tells a server that is about to start to follow another.
+    fn signal_standby(&self, data: &Path) -> Result<(), ClusterError> {
+        let path = data.join("standby.signal");
+        let made = std::fs::write(&path, "").and_then(|()| match &self.account {
+            Some(account) => account.own(&path),
+            None => Ok(()),
+        });
+        made.map_err(|source| ClusterError::Directory {
+            doing: "write",
+            path,
+            source,
+        })
     }
 
     /// Connection string over the Unix socket.

@@ -16,6 +16,8 @@ pub(super) const LISTINGS: [&str; 3] = [
     "attachments.jsonl.zst",
     "contacts.jsonl.zst",
 ];
+/// The place of the references that the deletion set to NULL among the listings.
+pub(super) const RELINKS: usize = 0;
 /// How to put the bundle back by hand.
 pub(super) const RESTORE: &str = "RESTORE.txt";
 

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use super::digest::{sha256, write_file};
 use super::format::{
-    FORMAT, Manifest, ManifestDraft, ManifestFile, ManifestTable, UnitLine, UnitRecord,
+    FORMAT, Manifest, ManifestDraft, ManifestFile, ManifestTable, RelinkRecord, UnitLine,
+    UnitRecord,
 };
 use super::frames::{FRAME_BYTES, LineWriter};
-use super::names::{LISTINGS, MANIFEST, MANIFEST_DIGEST, RESTORE, UNITS, table_file};
+use super::names::{LISTINGS, MANIFEST, MANIFEST_DIGEST, RELINKS, RESTORE, UNITS, table_file};
 use super::partial::Partial;
 use super::reader::digest_line;
 use super::units::{need_fault, unit_fault};
@@ -143,6 +144,16 @@ impl BundleWriter {
         self.unit_count += 1;
         self.units.line(&json(&UnitLine { record: unit, at })?)?;
         self.units.boundary()
+    }
+
+    /// Adds a reference that the deletion set to NULL.
+    ///
+    /// Errors: `Full`, `Io`.
+    pub fn relink(&mut self, relink: &RelinkRecord) -> Result<(), BundleError> {
+        let line = serde_json::to_vec(relink).map_err(|e| BundleError::rejected(e.to_string()))?;
+        let listing = &mut self.listings[RELINKS];
+        listing.line(&line)?;
+        listing.boundary()
     }
 
     /// Completes the bundle and puts it at its place, durably. Returns its id.

@@ -14,6 +14,7 @@ mod left_out;
 mod outside;
 mod pack;
 mod parents;
+mod relinks;
 mod roots;
 
 pub use fates::{Undecided, Undetermined};
@@ -255,6 +256,15 @@ pub async fn extract(
 
     let layout = layout::Layout::new(candidates, &relations, &references, units);
     writer.add_tables(layout.manifest_tables(candidates))?;
+    let looking = relinks::Looking {
+        snapshot: session,
+        live: live_session,
+        schema: live,
+        candidates,
+        units,
+        layout: &layout,
+    };
+    let relinks = looking.list(&relations, &mut writer).await?;
     let tables = pack::write(&mut writer, session, &dated, &references, units, &layout).await?;
     let totals = Totals {
         rows: tables.iter().map(|t| t.1).sum(),
@@ -262,6 +272,7 @@ pub async fn extract(
         outside_window: decided.outside,
         undetermined: decided.undetermined,
         excluded: decided.excluded,
+        relinks: relinks.listed,
         ..Totals::default()
     };
     let evidence = dates::sums(units, &dated.findings);
@@ -293,7 +304,12 @@ pub async fn extract(
         tables,
         left_out,
         evidence,
-        notes: dated.notes.into_iter().chain(decided.notes).collect(),
+        notes: dated
+            .notes
+            .into_iter()
+            .chain(decided.notes)
+            .chain(relinks.notes)
+            .collect(),
         doubtful_parents,
     })
 }

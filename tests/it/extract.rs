@@ -3,6 +3,7 @@
 mod chosen;
 mod huge;
 mod moving;
+mod relinks;
 mod strangers;
 
 use crate::restore::{Incident, Ledger};

@@ -18,7 +18,7 @@ pub use manifest::{
 };
 pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
 pub(super) use unit::UnitLine;
-pub use unit::{Evidence, Need, RowEvidence, RowName, UnitRecord};
+pub use unit::{Evidence, Need, RelinkRecord, RowEvidence, RowName, UnitRecord};
 
 /// The version this build writes.
 ///

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{Key, UnitId};
+use crate::ident::{Key, TableName, UnitId};
 
 /// A unit: one deleted root row with its dependents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,23 @@ pub struct Need {
     /// The unit of this bundle that holds the row; none where it was never deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitId>,
+}
+
+/// A line of `relinks.jsonl.zst`: a row outside the bundle whose reference to one of its rows is NULL in live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelinkRecord {
+    /// The unit of the row that it referenced.
+    pub unit: UnitId,
+    /// That row.
+    pub parent: RowName,
+    /// The table of the row whose reference is NULL; it need not be in the manifest.
+    pub table: TableName,
+    /// Its key.
+    pub key: Key,
+    /// The columns of the reference.
+    pub columns: Vec<String>,
+    /// What they held in the snapshot, as text, in that order.
+    pub values: Vec<String>,
 }
 
 /// A unit as it stands in the file: with the frames that begin in it, so that a reader can start at any unit.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::bundle::SourceSum;
 use crate::cli::args::Format;
-use crate::cli::commands::warn_of_parents;
+use crate::cli::commands::{warn_of_parents, warn_of_relinks};
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::output::{Outcome, counted, grouped};
@@ -43,6 +43,7 @@ pub(super) fn report(
         ],
     };
     warn_of_parents(context, &extracted.doubtful_parents);
+    warn_of_relinks(context, t.relinks);
     if context.format == Format::Json {
         context.ui.data(&format!("{:#}", outcome.json()));
         return Ok(());

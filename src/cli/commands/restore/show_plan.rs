@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
-use crate::cli::commands::warn_of_parents;
+use crate::cli::commands::{warn_of_parents, warn_of_relinks};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
@@ -31,6 +31,7 @@ pub(super) fn show(
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
     }
     warn_of_parents(context, &bundle.manifest.doubtful_parents);
+    warn_of_relinks(context, bundle.manifest.totals.relinks);
     for dropped in &plan.exclusions_dropped {
         context.ui.warning(&dropped.describe());
     }

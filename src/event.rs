@@ -60,6 +60,15 @@ pub enum Event {
         /// How many units the next attempt takes.
         units: u64,
     },
+    /// Triggers changed rows of a batch as they came in.
+    RowsChanged {
+        /// Its number in the run.
+        batch: i64,
+        /// The table.
+        table: TableName,
+        /// Rows that are not as in the bundle.
+        rows: u64,
+    },
     /// A unit was left out.
     UnitQuarantined {
         /// The unit.

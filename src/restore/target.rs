@@ -73,14 +73,6 @@ impl TargetTable {
             .map(Key)
     }
 
-    /// Triggers that would fire, each with its function.
-    pub fn triggers(&self) -> Vec<String> {
-        let triggers = self.live.triggers.iter().filter(|t| t.on_insert);
-        triggers
-            .map(|t| format!("{} calling {}", t.name, t.function))
-            .collect()
-    }
-
     /// The columns written, as SQL.
     pub fn column_list(&self) -> String {
         column_list(&self.columns)

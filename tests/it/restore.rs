@@ -20,6 +20,7 @@ mod retyped;
 mod rights;
 mod stories;
 mod story;
+mod triggers;
 mod undo;
 mod undoable;
 

@@ -69,6 +69,15 @@ pub enum Event {
         /// Rows that are not as in the bundle.
         rows: u64,
     },
+    /// A sequence was moved forward, past keys that come back.
+    SequenceMoved {
+        /// The sequence, as shown.
+        sequence: String,
+        /// Where it stood.
+        from: i64,
+        /// Where it stands.
+        to: i64,
+    },
     /// A unit was left out.
     UnitQuarantined {
         /// The unit.

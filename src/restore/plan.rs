@@ -14,7 +14,9 @@ use super::look::{Presence, look};
 use super::prepare::prepare;
 use super::suppressed::Guards;
 use super::triggers::Treatment;
-use super::{Batch, Conflict, RestoreError, Retyped, Settings, Tally, Targets};
+use super::{
+    Batch, Conflict, RestoreError, Retyped, SequenceMove, Settings, Tally, Targets, sequences,
+};
 
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
@@ -90,6 +92,8 @@ pub struct Plan {
     pub large_units: Vec<LargeUnit>,
     /// The run that would be resumed.
     pub resumes: Option<String>,
+    /// Sequences that stand before keys that come back: not in the id, for they move with the application.
+    pub sequences: Vec<SequenceMove>,
     /// Rows that must not come back, of units that an earlier run restored.
     pub excluded_but_back: u64,
     /// Tables whose exclusions are a query on the snapshot, which only `extract` asks.
@@ -136,6 +140,7 @@ pub async fn plan(
     }
     let restored =
         |unit| prepared.history.done.contains(&unit) || prepared.history.earlier.contains(&unit);
+    let mut numbering = sequences::find(session, targets).await?;
     let mut rows = bundle.read()?;
     let (mut pending, mut size) = (Vec::new(), 0);
     while let Some(unit) = rows.next_unit()? {
@@ -145,7 +150,11 @@ pub async fn plan(
         let unit = match restored(unit.0.unit) {
             true => unit,
             false if excluded::whole(&marks) => continue,
-            false => excluded.without(unit, &marks),
+            false => {
+                let unit = excluded.without(unit, &marks);
+                sequences::meet(&mut numbering, &unit);
+                unit
+            }
         };
         size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
         pending.push(unit);
@@ -185,6 +194,7 @@ pub async fn plan(
             .map(|r| r.run.0),
         tally,
         excluded_but_back,
+        sequences: sequences::decide(session, &numbering).await?,
         exclusions_not_asked: excluded.not_asked,
         exclusions_dropped,
     })

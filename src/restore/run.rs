@@ -17,7 +17,7 @@ use super::prepare::{Prepared, prepare};
 use super::suppressed::Guards;
 use super::triggers::{Treated, Treatment};
 use super::waiting::{Turn, Waiting};
-use super::{Batch, RestoreError, Settings, Tally, checks};
+use super::{Batch, RestoreError, SequenceMove, Settings, Tally, checks, sequences};
 
 /// Rows of the first batch; the number then follows the time that batches take.
 const FIRST_BATCH: usize = 500;
@@ -52,6 +52,8 @@ pub struct Execution {
     pub triggers: Vec<Treated>,
     /// Rows that triggers changed as they came in, by table.
     pub changed: BTreeMap<TableName, u64>,
+    /// Sequences that were moved forward, and those that should have been.
+    pub sequences: Vec<SequenceMove>,
 }
 
 /// Carries a restore out, or goes on with one that was stopped.
@@ -85,12 +87,24 @@ pub async fn execute(
     // What the last run did is only certain once nobody else can be at work.
     prepared.read_journal(&session, bundle).await?;
     let limit = time_limit(&session).await?;
+    let (numbering, moves) = sequences::reckon(&session, bundle, &prepared, &excluded).await?;
+    if moves.iter().any(|m| m.to.is_some()) {
+        journal::ensure_sequences(&session).await?;
+    }
     let run = begin(&session, &prepared, new).await?;
     let rows = bundle.manifest.totals.rows;
     sink(Event::RunStarted {
         run: run.to_string(),
         rows,
     });
+    let partly = |cause: String| RestoreError::Partly {
+        run: run.to_string(),
+        cause,
+    };
+    // Before the first row: what comes back can be met by the next number drawn as soon as it is there.
+    let moved = sequences::advance(&session, &run, &numbering, moves, sink)
+        .await
+        .map_err(|e| partly(e.to_string()))?;
     let mut work = Worker {
         asked: excluded.clone(),
         excluded,
@@ -116,10 +130,6 @@ pub async fn execute(
         reconnects: 0,
     };
     let ended = work.all().await;
-    let partly = |cause: String| RestoreError::Partly {
-        run: run.to_string(),
-        cause,
-    };
     let stopped = ended.map_err(|e| partly(e.to_string()))?;
     let state = work
         .finish(stopped)
@@ -140,6 +150,7 @@ pub async fn execute(
         quarantined: work.quarantined,
         triggers: work.treatment.tables,
         changed: work.changed,
+        sequences: moved,
     })
 }
 

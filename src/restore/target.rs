@@ -73,6 +73,15 @@ impl TargetTable {
             .map(Key)
     }
 
+    /// The field of the bundle's lines that a column takes, where it takes one.
+    pub(super) fn field(&self, column: &str) -> Option<usize> {
+        let place = self.columns.iter().position(|c| c == column)?;
+        match &self.fields {
+            Some(fields) => fields.get(place).map(|(field, _)| *field),
+            None => Some(place),
+        }
+    }
+
     /// The columns written, as SQL.
     pub fn column_list(&self) -> String {
         column_list(&self.columns)

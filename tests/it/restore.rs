@@ -18,6 +18,7 @@ mod people;
 mod refused;
 mod retyped;
 mod rights;
+mod sequences;
 mod stories;
 mod story;
 mod triggers;

@@ -17,7 +17,7 @@ use crate::journal::{NewRun, RunState};
 use crate::pg::Conninfo;
 use crate::restore::{Execution, Interrupt, Settings, execute};
 
-use super::files;
+use super::{files, sequences};
 
 pub(super) async fn carry_out(
     context: &Context,
@@ -134,6 +134,7 @@ fn report(
             ("state", json!(execution.state)),
             ("bundle", json!(bundle.id)),
             ("triggers", json!(settings.triggers)),
+            ("sequences", json!(execution.sequences)),
             ("changed_by_triggers", changed_by_triggers(execution)),
         ],
     };
@@ -143,6 +144,13 @@ fn report(
     }
     for line in of_triggers(execution) {
         context.ui.status(&line);
+    }
+    for sequence in &execution.sequences {
+        let line = sequences::line(sequence, "was");
+        match sequence.to {
+            Some(_) => context.ui.status(&line),
+            None => context.ui.warning(&line),
+        }
     }
     let verify = context.next_on("verify", &bundle.dir);
     let said = match execution.state {

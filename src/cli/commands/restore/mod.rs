@@ -2,6 +2,7 @@
 
 mod carry_out;
 pub(super) mod files;
+pub(super) mod sequences;
 mod show_plan;
 
 pub(super) use carry_out::listen_for_signals;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::sequences;
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
 use crate::cli::commands::warn_of_parents;
@@ -83,6 +84,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -
             ("excluded_but_back", json!(plan.excluded_but_back)),
             ("exclusions_dropped", json!(plan.exclusions_dropped)),
             ("triggers", json!(settings.triggers)),
+            ("sequences", json!(plan.sequences)),
             ("accepted_triggers", json!(settings.accepted_triggers)),
             ("checks", json!(plan.tables)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
@@ -128,6 +130,11 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
         ));
     }
     text.extend(in_the_way(plan));
+    text.extend(
+        plan.sequences
+            .iter()
+            .map(|s| sequences::line(s, "would be")),
+    );
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
         text.push(format!(

@@ -269,23 +269,39 @@ fn a_record_that_was_not_completed() {
     assert_eq!(incident.live.query_text(journal), "1|20");
 }
 
+/// As soon as a row is there, the next number drawn could be its key.
+#[test]
+fn they_are_moved_before_the_first_row() {
+    let incident = Incident::new(
+        "create table t (id serial primary key, v text); insert into t (v) select 'v' from generate_series(1, 20)",
+        "delete from t; select setval('t_id_seq', 1)",
+    );
+    incident.extract(&[]);
+    incident.live.run(
+        "create function passed(id int) returns bool language sql as 'select last_value >= id from public.t_id_seq';
+         alter table t add check (passed(id))",
+    );
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", 20)]);
+}
+
 /// What the application does with a number: in one statement, or drawn first and inserted a little later.
-const AT_ONCE: &str = "insert into t (v) values ('app'); select pg_sleep(0.001);\n";
+const AT_ONCE: &str = "insert into t (v) values ('app'); select pg_sleep(0.003);\n";
 const LATER: &str = "begin; select nextval('t_id_seq') as id \\gset\nselect pg_sleep(0.03);\ninsert into t (id, v) values (:id, 'app'); commit;\n";
 
-/// `rows` keys come back, so far apart: together a small way for the sequence, or a large one.
+/// Keys from 1,000 on come back, `rows` of them, so far apart: together a small way for the sequence, or a large one. The
+/// application begins anew at 1, and would soon come upon them.
 fn under_load(rows: i64, apart: i64) {
     let incident = Incident::new(
         &format!(
             "create table t (id serial primary key, v text);
-             insert into t select n * {apart}, 'old' from generate_series(1, {rows}) n; select setval('t_id_seq', {rows} * {apart})"
+             insert into t select 999 + n * {apart}, 'old' from generate_series(1, {rows}) n; select setval('t_id_seq', 999 + {rows} * {apart})"
         ),
         "truncate t restart identity",
     );
     incident.extract(&[]);
     let applications = [
-        (AT_ONCE, 2_000),
-        (AT_ONCE, 2_000),
+        (AT_ONCE, 1_000),
+        (AT_ONCE, 1_000),
         (LATER, 100),
         (LATER, 100),
     ];
@@ -308,7 +324,7 @@ fn under_load(rows: i64, apart: i64) {
         let sql = format!("select count(*) from t where v = '{v}'");
         incident.live.count(&sql)
     };
-    assert_eq!(count("app"), 4_200);
+    assert_eq!(count("app"), 2_200);
     let ledger = Ledger::of(&restored);
     assert_eq!(count("old"), ledger.total("inserted") as i64);
     assert!(count("old") > rows / 4, "{}", restored.stdout);
@@ -317,15 +333,46 @@ fn under_load(rows: i64, apart: i64) {
     assert!(seen.len() > 1_000);
     assert!(seen.windows(2).all(|w| w[0] <= w[1]), "it went backwards");
     let moved = entry(&ledger, "public.t_id_seq");
-    assert!(moved["to"].as_i64().unwrap() >= rows * apart, "{moved}");
+    assert!(
+        moved["to"].as_i64().unwrap() >= 999 + rows * apart,
+        "{moved}"
+    );
 }
 
 #[test]
 fn under_load_over_a_small_distance() {
-    under_load(8_000, 1);
+    under_load(4_000, 1);
 }
 
 #[test]
 fn under_load_over_a_large_distance() {
     under_load(400, 5_000);
+}
+
+/// A number that somebody has drawn and not used yet: he goes first.
+#[test]
+fn a_number_drawn_before_is_waited_for() {
+    let incident = Incident::new(
+        "create table t (id serial primary key, v text); insert into t (v) select 'v' from generate_series(1, 20)",
+        "delete from t where id > 10; select setval('t_id_seq', 10)",
+    );
+    incident.extract(&[]);
+    let application = incident.live.spawn(
+        "begin; select nextval('t_id_seq') as id \\gset\nselect pg_sleep(1.5) /* holds a number */;
+         insert into t values (:id, 'app'); commit;",
+    );
+    wait_for(
+        &incident,
+        "select count(*) from pg_stat_activity where query like '%holds a number%' and wait_event = 'PgSleep' and datname = current_database()",
+    );
+    let restored = incident.restore().expect_code(4);
+    let output = application.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the application failed: {said}");
+    Ledger::of(&restored).expect(&[("inserted", 9), ("quarantined", 1)]);
+    assert_eq!(
+        incident.live.query_text("select v from t where id = 11"),
+        "app"
+    );
+    assert_eq!(at(&incident, "t_id_seq"), 20);
 }

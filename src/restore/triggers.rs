@@ -182,7 +182,7 @@ fn treated(table: &TargetTable, as_replica: bool, settings: &Settings) -> Treate
         put_off: false,
     };
     for trigger in &table.live.triggers {
-        if trigger.on_delete && trigger.enabled != "R" {
+        if trigger.on_delete {
             treated.on_delete.push(described(trigger));
         }
         let fires = match trigger.enabled.as_str() {

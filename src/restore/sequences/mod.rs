@@ -238,10 +238,11 @@ impl Sequence {
 /// Takes the keys of a unit that is to come back into account.
 pub(super) fn meet(sequences: &mut [Sequence], unit: &UnitRows) {
     for sequence in sequences {
-        for numbered in sequence.columns.clone() {
-            let of_table = unit.1.iter().filter(|(table, _)| *table == numbered.table);
+        for column in 0..sequence.columns.len() {
+            let Numbered { table, field, .. } = sequence.columns[column];
+            let of_table = unit.1.iter().filter(|(t, _)| *t == table);
             for line in of_table.flat_map(|(_, lines)| lines) {
-                let field = raw_fields(line).nth(numbered.field);
+                let field = raw_fields(line).nth(field);
                 let text = field.and_then(|f| std::str::from_utf8(f).ok());
                 // A NULL, or a text that is no number, was drawn from no sequence.
                 if let Some(key) = text.and_then(|t| t.parse().ok()) {

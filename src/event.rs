@@ -60,6 +60,24 @@ pub enum Event {
         /// How many units the next attempt takes.
         units: u64,
     },
+    /// Triggers changed rows of a batch as they came in.
+    RowsChanged {
+        /// Its number in the run.
+        batch: i64,
+        /// The table.
+        table: TableName,
+        /// Rows that are not as in the bundle.
+        rows: u64,
+    },
+    /// A sequence was moved forward, past keys that come back.
+    SequenceMoved {
+        /// The sequence, as shown.
+        sequence: String,
+        /// Where it stood.
+        from: i64,
+        /// Where it stands.
+        to: i64,
+    },
     /// A unit was left out.
     UnitQuarantined {
         /// The unit.

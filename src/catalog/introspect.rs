@@ -191,11 +191,21 @@ async fn triggers(
     names: &ByOid,
     tables: &mut BTreeMap<TableName, Table>,
 ) -> Result<(), PgError> {
-    // On a partitioned table, triggers defined on partitions alone fire too.
+    // On a partitioned table, triggers defined on partitions alone fire too; and a partition's copy of a trigger can be
+    // enabled in another way than the trigger itself.
     let sql = format!(
-        "select c.oid, g.tgname::text, g.tgfoid::regproc::text, (g.tgtype & 4) <> 0, g.tgenabled::text
+        "select c.oid, g.tgname::text, g.tgfoid::regproc::text, (g.tgtype & 4) <> 0, g.tgenabled::text,
+                (g.tgtype & 8) <> 0, g.tgdeferrable,
+                case when (g.tgtype & 2) <> 0 then 'before' when (g.tgtype & 64) <> 0 then 'instead of' else 'after' end
+                || ' ' || array_to_string(array_remove(array[
+                     case when (g.tgtype & 4) <> 0 then 'insert' end, case when (g.tgtype & 16) <> 0 then 'update' end,
+                     case when (g.tgtype & 8) <> 0 then 'delete' end, case when (g.tgtype & 32) <> 0 then 'truncate' end],
+                     null), ' or ')
+                || ', for each ' || case when (g.tgtype & 1) <> 0 then 'row' else 'statement' end
+                || case when g.tginitdeferred then ', at commit' else '' end
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
-           join pg_trigger g on not g.tgisinternal and g.tgenabled <> 'D' and g.tgparentid = 0
+           join pg_trigger g on not g.tgisinternal and g.tgenabled <> 'D'
+                and g.tgenabled is distinct from (select p.tgenabled from pg_trigger p where p.oid = g.tgparentid)
                 and (g.tgrelid = c.oid or (c.relkind = 'p'
                      and g.tgrelid in (select relid from pg_partition_tree(c.oid))))
           where {OURS} order by c.oid, g.tgname"
@@ -209,6 +219,9 @@ async fn triggers(
             function: row.get(2),
             on_insert: row.get(3),
             enabled: row.get(4),
+            on_delete: row.get(5),
+            deferrable: row.get(6),
+            fires: row.get(7),
         });
     }
     Ok(())

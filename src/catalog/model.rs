@@ -147,8 +147,14 @@ pub struct Trigger {
     pub name: String,
     /// Function it calls, with its schema.
     pub function: String,
+    /// When it fires, for people: `before insert or update, for each row`.
+    pub fires: String,
     /// Whether it fires on INSERT.
     pub on_insert: bool,
+    /// Whether it fires on DELETE.
+    pub on_delete: bool,
+    /// Whether it can be put off to the transaction's end (a constraint trigger).
+    pub deferrable: bool,
     /// `O` origin, `A` always, `R` replica.
     pub enabled: String,
 }

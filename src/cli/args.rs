@@ -282,9 +282,12 @@ pub(crate) struct Restore {
     /// What to do with a unit that something is in the way of [default: quarantine]
     #[arg(long, value_name = "HOW")]
     pub(crate) on_conflict: Option<ConflictArg>,
-    /// What to do about triggers of the tables written to
+    /// What to do about triggers of the tables written to; refused where there are some and nothing is said
     #[arg(long, value_name = "HOW")]
     pub(crate) triggers: Option<TriggersArg>,
+    /// A trigger that may fire although triggers are suppressed (schema.table.trigger; repeatable)
+    #[arg(long, value_name = "TRIGGER", requires = "triggers")]
+    pub(crate) accept_trigger: Vec<String>,
     /// Which references that the deletion set to NULL to fill
     #[arg(long, value_name = "WHICH")]
     pub(crate) relinks: Option<RelinksArg>,
@@ -310,9 +313,9 @@ pub(crate) enum ConflictArg {
 /// What to do about triggers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TriggersArg {
-    /// Let them fire (not in this version)
+    /// Let them fire; what they do is not taken back by an undo
     Fire,
-    /// Keep them from firing (not in this version)
+    /// Keep them from firing, and verify by query what the server then does not check
     Suppress,
 }
 

@@ -159,6 +159,7 @@ impl Ui {
                     without(root, reason)
                 ));
             }
+            Event::RowsChanged { .. } | Event::SequenceMoved { .. } => {}
             Event::RowKept {
                 table, key, state, ..
             } => self.detail(&format!("{table} {key}: {}", state.replace('_', " "))),

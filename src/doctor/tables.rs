@@ -152,7 +152,7 @@ fn triggers(tables: &[&Table], findings: &mut Findings) {
     );
     let finding = findings
         .add(Level::Warning, Side::Live, "triggers", text)
-        .advice("restore does not write to these tables while the triggers are enabled");
+        .advice("restore asks what to do about them: --triggers fire lets them fire, --triggers suppress keeps them from it");
     finding.tables = firing.iter().map(|t| t.name.clone()).collect();
 }
 

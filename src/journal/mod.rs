@@ -9,13 +9,17 @@
 mod holds;
 mod lock;
 mod schema;
+mod sequences;
 mod states;
 mod store;
 mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
-pub use schema::{ensure, ensure_holds, ensure_undos, exists, refuse_publication};
+pub use schema::{
+    ensure, ensure_holds, ensure_sequences, ensure_undos, exists, refuse_publication,
+};
+pub use sequences::{MovedSequence, SequenceMoves};
 pub use states::{IllegalEvent, RunEvent, RunState, next};
 pub use store::{BatchRows, History, NewRun, QuarantinedUnit, Run, Store};
 pub use undos::{KeptRow, Recorded, RestoredBatch, RestoredRow, TakenBack, UndoneRows, Undos};

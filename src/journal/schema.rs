@@ -9,7 +9,8 @@ use super::JournalError;
 /// - 1: the first.
 /// - 2: table `hold`. A journal of version 1 serves every command but `hold`, which adds the table.
 /// - 3: table `undo_rows`. A journal of an earlier version serves every command but `undo`, which adds the table.
-const VERSION: i32 = 3;
+/// - 4: table `moved_sequence`. A journal of an earlier version gets it from the first restore that moves a sequence.
+const VERSION: i32 = 4;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -91,6 +92,15 @@ create table if not exists reinstate.undo_rows (
     primary key (run, batch, table_name),
     foreign key (run, batch) references reinstate.batch
 );
+create table if not exists reinstate.moved_sequence (
+    run text not null references reinstate.run,
+    sequence text not null,
+    before int8 not null,
+    key int8 not null,
+    after int8,
+    began timestamptz not null default clock_timestamp(),
+    primary key (run, sequence)
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -162,6 +172,13 @@ pub async fn ensure_holds(session: &Session) -> Result<(), JournalError> {
 /// Errors: as [`ensure`].
 pub async fn ensure_undos(session: &Session) -> Result<(), JournalError> {
     ensure_table(session, "reinstate.undo_rows", 3).await
+}
+
+/// Makes sure that the journal can record which sequences are moved: one of an earlier version lacks the table.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_sequences(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.moved_sequence", 4).await
 }
 
 /// Adds the table with which a version began.

@@ -84,6 +84,9 @@ pub struct History {
     pub last_batch: i64,
 }
 
+/// Settings of a run that are those of the last command, where it went on.
+const RESTATED: &[&str] = &["exclusions", "triggers", "accepted_triggers"];
+
 /// The journal of one database.
 pub struct Store<'a> {
     session: &'a Session,
@@ -141,14 +144,16 @@ impl<'a> Store<'a> {
         Ok(rows.iter().map(stated).collect())
     }
 
-    /// Records the exclusions with which a run goes on.
-    pub async fn restate(&self, run: &RunId, exclusions: &Value) -> Result<(), JournalError> {
-        let sql = "update reinstate.run
-                      set settings = settings || jsonb_build_object('exclusions', $2::text::jsonb)
-                    where run = $1";
-        let exclusions = exclusions.to_string();
+    /// Records the settings with which a run goes on.
+    pub async fn restate(&self, run: &RunId, settings: &Value) -> Result<(), JournalError> {
+        let restated: serde_json::Map<String, Value> = RESTATED
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), settings.get(name)?.clone())))
+            .collect();
+        let sql = "update reinstate.run set settings = settings || $2::text::jsonb where run = $1";
+        let restated = Value::Object(restated).to_string();
         self.session
-            .execute("recording the exclusions", sql, &[&run.0, &exclusions])
+            .execute("recording the settings", sql, &[&run.0, &restated])
             .await?;
         Ok(())
     }

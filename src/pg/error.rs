@@ -196,6 +196,19 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 impl PgError {
+    /// Somebody else has not ended what we wait for, as when a lock is not available.
+    pub fn held(session: &super::Session, doing: &str) -> Self {
+        Self::Server(Box::new(ServerError {
+            target: session.target().to_string(),
+            doing: doing.to_owned(),
+            sqlstate: SqlState::LOCK_NOT_AVAILABLE.code().to_owned(),
+            message: "they have not ended their transactions".to_owned(),
+            detail: None,
+            table: None,
+            constraint: None,
+        }))
+    }
+
     /// Rows that were inserted without an error and then were not there: something in the database ate or moved them.
     pub fn vanished(session: &super::Session, table: &str, inserted: u64, found: u64) -> Self {
         Self::Server(Box::new(ServerError {
@@ -203,7 +216,8 @@ impl PgError {
             doing: format!("reading back what was inserted into {table}"),
             sqlstate: "09000".to_owned(),
             message: format!(
-                "{inserted} rows were inserted and {found} are there: a trigger or rule took them"
+                "of {inserted} rows inserted into {table}, {found} are there under their keys: the rest was eaten, or given \
+                 other keys, by a trigger or rule"
             ),
             detail: None,
             table: Some(table.to_owned()),

@@ -4,6 +4,7 @@ use crate::catalog::Schema;
 use crate::ident::quote_ident;
 use crate::pg::Session;
 
+use super::triggers::Treatment;
 use super::{RestoreError, Retyped, Targets};
 
 /// Refuses a server that takes no writes, or that somebody has told to take none. Reads only.
@@ -27,7 +28,20 @@ pub(super) async fn server(session: &Session, live: &Schema) -> Result<(), Resto
             database: quote_ident(&target.database),
         });
     }
-    Ok(())
+    role(session).await
+}
+
+/// Refuses a role whose sessions work as a replica's do: the server would check no reference of what they write.
+async fn role(session: &Session) -> Result<(), RestoreError> {
+    let sql = "select current_setting('session_replication_role') = 'replica'";
+    let rows = session.ask("asking what is checked", sql, &[]).await?;
+    if !rows.first().is_some_and(|row| row.get(0)) {
+        return Ok(());
+    }
+    Err(RestoreError::AsReplica {
+        target: session.target().to_string(),
+        role: quote_ident(&session.target().role),
+    })
 }
 
 /// Refuses tables that cannot be written to safely. Reads only.
@@ -65,17 +79,11 @@ pub(super) async fn tables(session: &Session, targets: &Targets) -> Result<(), R
 }
 
 /// Refuses, naming every table at once, what a plan shows and no run may pass over.
-pub(super) fn obstacles(targets: &Targets) -> Result<(), RestoreError> {
+pub(super) fn obstacles(targets: &Targets, treatment: &Treatment) -> Result<(), RestoreError> {
     let mut found = Vec::new();
-    for target in &targets.tables {
-        let firing = target.triggers();
-        if !firing.is_empty() {
-            let reason = format!(
-                "triggers would fire on every row ({}), and this version does not restore under triggers; \
-                 disable them for the restore if the application can bear it",
-                firing.join(", ")
-            );
-            found.push((target.name.clone(), reason));
+    for (target, treated) in targets.tables.iter().zip(&treatment.tables) {
+        if let Some(reason) = &treated.obstacle {
+            found.push((target.name.clone(), reason.clone()));
         }
         let retyped = target.retyped.iter().filter(|r| !r.restorable);
         let retyped: Vec<String> = retyped.map(Retyped::describe).collect();

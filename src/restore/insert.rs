@@ -5,19 +5,22 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::ident::{RunId, quote_ident, quote_literal};
+use crate::ident::{RunId, TableName, quote_ident, quote_literal};
 use crate::journal::Store;
 use crate::pg::copy::copy_in;
 use crate::pg::{PgError, Session};
 
+use super::inserted::Inserted;
 use super::look::{Looked, Presence, look};
 use super::read_back::{XID8, units_of_absent};
+use super::suppressed::Guards;
+use super::triggers::Treatment;
 use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
 
 /// How an attempt at a batch ended.
 pub(super) enum Attempt {
-    /// Committed.
-    Committed,
+    /// Committed; rows that triggers changed as they came in, by table.
+    Committed(Vec<(TableName, u64)>),
     /// Rolled back: these are in the way of some of its units.
     InTheWay(Vec<Conflict>),
     /// Rolled back: an earlier attempt had committed after all.
@@ -31,6 +34,8 @@ pub(super) struct Inserter<'a> {
     pub(super) session: &'a Session,
     pub(super) targets: &'a Targets,
     pub(super) run: &'a RunId,
+    pub(super) treatment: &'a Treatment,
+    pub(super) guards: &'a Guards,
     /// How long a batch may usually take.
     pub(super) usual: Duration,
 }
@@ -67,7 +72,7 @@ impl Inserter<'_> {
         limit: Duration,
     ) -> Result<Attempt, PgError> {
         let attempt = self.transaction(number, batch, limit).await;
-        if !matches!(attempt, Ok(Attempt::Committed)) && !self.session.is_closed() {
+        if !matches!(attempt, Ok(Attempt::Committed(_))) && !self.session.is_closed() {
             self.session.batch("rolling back", "rollback").await?;
         }
         attempt
@@ -100,17 +105,63 @@ impl Inserter<'_> {
             return Ok(Attempt::TooSlow);
         }
         for group in &self.targets.groups {
+            self.treatment.before(self.session, group).await?;
             self.group(number, group, batch, &looked).await?;
+            self.treatment.after(self.session, group).await?;
             if started.elapsed() > limit {
                 return Ok(Attempt::TooSlow);
             }
         }
+        self.treatment.settle(self.session).await?;
+        let in_the_way = self.violations(number, batch, &looked, limit).await?;
+        if !in_the_way.is_empty() {
+            return Ok(Attempt::InTheWay(in_the_way));
+        }
+        let changed = self.changed(number, batch, &looked).await?;
         self.journal(number, batch, &looked).await?;
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }
         self.session.batch("committing a batch", "commit").await?;
-        Ok(Attempt::Committed)
+        Ok(Attempt::Committed(changed))
+    }
+
+    /// What the rows violate of all that the server does not check where triggers are suppressed.
+    async fn violations(
+        &self,
+        number: i64,
+        batch: &Batch,
+        looked: &Looked,
+        limit: Duration,
+    ) -> Result<Vec<Conflict>, PgError> {
+        let guards = self.guards;
+        let (of, what) = ((self.run, number), (batch, looked));
+        guards
+            .violations(self.session, self.targets, of, what, limit / 2)
+            .await
+    }
+
+    /// Rows that triggers changed, of any table: one table's triggers can write to another.
+    async fn changed(
+        &self,
+        number: i64,
+        batch: &Batch,
+        looked: &Looked,
+    ) -> Result<Vec<(TableName, u64)>, PgError> {
+        let mut all = Vec::new();
+        if !self.treatment.fires() {
+            return Ok(all);
+        }
+        for (i, target) in self.targets.tables.iter().enumerate() {
+            let (of, what) = ((self.run, number), (batch, looked));
+            let found = Inserted::find(self.session, target, of, what, i).await?;
+            let Some(inserted) = found else { continue };
+            let changed = inserted.changed(self.session, target).await?;
+            if changed > 0 {
+                all.push((target.name.clone(), changed));
+            }
+        }
+        Ok(all)
     }
 
     /// Inserts the absent rows of tables that go in together.
@@ -129,6 +180,7 @@ impl Inserter<'_> {
             if lines.is_empty() {
                 continue;
             }
+            let sent = absent_rows(&looked.presence[i]);
             let doing = format!("inserting into {}", table.name);
             if staged_here {
                 let columns = table.column_list();
@@ -149,7 +201,8 @@ impl Inserter<'_> {
                     table.name.sql(),
                     table.column_list()
                 );
-                copy_in(self.session, &doing, &sql, lines).await?;
+                let stored = copy_in(self.session, &doing, &sql, lines).await?;
+                self.all_stored(table, sent, stored)?;
             }
         }
         if staged.is_empty() {
@@ -166,7 +219,7 @@ impl Inserter<'_> {
         batch: &Batch,
         looked: &Looked,
     ) -> Result<(), PgError> {
-        let mut parts = Vec::new();
+        let (mut parts, mut counts) = (Vec::new(), Vec::new());
         for &i in staged {
             let table = &self.targets.tables[i];
             let columns = table.column_list();
@@ -175,8 +228,9 @@ impl Inserter<'_> {
             let returning = if places {
                 "returning ctid::text as place, xmin"
             } else {
-                ""
+                "returning 1"
             };
+            counts.push(format!("(select count(*) from i{i})"));
             parts.push(format!(
                 "i{i} as (insert into {} ({columns}) overriding system value
                      select {columns} from {} order by {} {returning})",
@@ -201,14 +255,37 @@ impl Inserter<'_> {
                 ));
             }
         }
-        let sql = format!("with {} select", parts.join(",\n     "));
+        let sql = format!(
+            "with {} select {}",
+            parts.join(",\n     "),
+            counts.join(", ")
+        );
         let names: Vec<String> = staged
             .iter()
             .map(|i| self.targets.tables[*i].name.to_string())
             .collect();
-        self.session
-            .batch(&format!("inserting into {}", names.join(", ")), &sql)
-            .await
+        let doing = format!("inserting into {}", names.join(", "));
+        let row = self.session.ask(&doing, &sql, &[]).await?;
+        for (n, &i) in staged.iter().enumerate() {
+            let stored = row.first().map_or(0, |r| r.get::<_, i64>(n));
+            let stored = u64::try_from(stored).unwrap_or(0);
+            let sent = absent_rows(&looked.presence[i]);
+            self.all_stored(&self.targets.tables[i], sent, stored)?;
+        }
+        Ok(())
+    }
+
+    /// A row that the server took and did not store was eaten by a trigger.
+    fn all_stored(&self, table: &TargetTable, sent: u64, stored: u64) -> Result<(), PgError> {
+        match sent == stored {
+            true => Ok(()),
+            false => Err(PgError::vanished(
+                self.session,
+                &table.name.to_string(),
+                sent,
+                stored,
+            )),
+        }
     }
 }
 
@@ -253,6 +330,10 @@ fn number_name(table: &TargetTable) -> String {
         name.push('_');
     }
     quote_ident(&name)
+}
+
+fn absent_rows(presence: &[Presence]) -> u64 {
+    presence.iter().filter(|p| **p == Presence::Absent).count() as u64
 }
 
 /// The rows that live lacks, as COPY data; numbered where they are staged, so that they go in, and come back by

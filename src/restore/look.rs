@@ -131,7 +131,7 @@ async fn by_key(
 }
 
 /// Position (from 0) and the rest of a line that begins with a position (from 1).
-fn numbered(line: &Bytes) -> Option<(usize, Bytes)> {
+pub(super) fn numbered(line: &Bytes) -> Option<(usize, Bytes)> {
     let tab = line.iter().position(|b| *b == b'\t');
     let number = std::str::from_utf8(&line[..tab.unwrap_or(line.len())]).ok()?;
     let n: usize = number.parse().ok()?;

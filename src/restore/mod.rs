@@ -18,6 +18,7 @@ mod checks;
 pub mod excluded;
 mod fields;
 mod insert;
+mod inserted;
 mod kept;
 mod look;
 mod plan;
@@ -26,19 +27,25 @@ mod read_back;
 mod retry;
 mod retype;
 mod run;
+mod sequences;
+mod suppressed;
 mod tally;
 mod target;
+mod triggers;
 pub mod undo;
 mod waiting;
 mod work;
+mod writers;
 
 pub use batch::{Batch, BatchRow};
 pub use look::{Conflict, Looked, Presence, look};
 pub use plan::{LargeUnit, Plan, TablePlan, plan};
 pub use retype::Retyped;
 pub use run::{Execution, Interrupt, execute};
+pub use sequences::SequenceMove;
 pub use tally::{States, Tally};
 pub use target::{TargetTable, TargetUnique, Targets};
+pub use triggers::{Treated, Triggers, accepting};
 
 use std::time::Duration;
 
@@ -62,6 +69,10 @@ pub struct Settings {
     pub max_units: Option<u64>,
     /// Rows that must not come back.
     pub exclusions: Vec<Exclusion>,
+    /// What was said about triggers of the tables written to.
+    pub triggers: Option<Triggers>,
+    /// Triggers that may fire although triggers are suppressed: `schema.table.trigger`, as shown.
+    pub accepted_triggers: Vec<String>,
     /// References that no foreign key states: what hangs from an excluded row hangs by them too.
     #[serde(skip)]
     pub declared: Vec<Relation>,
@@ -84,6 +95,8 @@ impl Default for Settings {
             max_unit_time: Duration::from_secs(2),
             max_units: None,
             exclusions: Vec::new(),
+            triggers: None,
+            accepted_triggers: Vec::new(),
             declared: Vec::new(),
         }
     }
@@ -129,6 +142,17 @@ pub enum RestoreError {
         /// The database, quoted.
         database: String,
     },
+    /// The server would not check what is written.
+    #[error(
+        "sessions of {role} on {target} begin with session_replication_role = replica: the server checks no foreign key of \
+         what they write; use another role, or ALTER ROLE {role} RESET session_replication_role"
+    )]
+    AsReplica {
+        /// Host, database and role.
+        target: String,
+        /// The role, quoted.
+        role: String,
+    },
     /// A table cannot take the rows.
     #[error("{table} cannot take the bundle's rows: {reason}")]
     Table {
@@ -140,6 +164,27 @@ pub enum RestoreError {
     /// Tables that cannot take the rows as they are; a plan shows them beside all else.
     #[error("{}", .0.iter().map(|(table, reason)| format!("{table} cannot take the bundle's rows: {reason}")).collect::<Vec<_>>().join("; "))]
     Obstacles(Vec<(TableName, String)>),
+    /// A trigger was accepted that is not there.
+    #[error(
+        "--accept-trigger {name}: no table that is written to has such an enabled trigger; the plan names them as they are \
+         to be written (schema.table.trigger)"
+    )]
+    NoTrigger {
+        /// As it was given.
+        name: String,
+    },
+    /// Triggers cannot be suppressed.
+    #[error(
+        "role {role} may not suppress triggers (set session_replication_role): {way_out}. Some managed servers give this right \
+         to nobody; there, --triggers fire, or disable the triggers for the restore (ALTER TABLE … DISABLE TRIGGER), for the \
+         application too"
+    )]
+    NoRightToSuppress {
+        /// The role.
+        role: String,
+        /// What gives it the right.
+        way_out: String,
+    },
     /// The plan that was agreed upon is not what would happen now.
     #[error(
         "plan {asked} is out of date: a fresh plan is {fresh}, for live or the settings changed; look at it, then give its id"

@@ -12,7 +12,11 @@ use crate::pg::Session;
 use super::excluded::{self, Dropped, Excluded, Marks, dropped};
 use super::look::{Presence, look};
 use super::prepare::prepare;
-use super::{Batch, Conflict, RestoreError, Retyped, Settings, Tally, Targets};
+use super::suppressed::Guards;
+use super::triggers::Treatment;
+use super::{
+    Batch, Conflict, RestoreError, Retyped, SequenceMove, Settings, Tally, Targets, sequences,
+};
 
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
@@ -33,9 +37,18 @@ pub struct TablePlan {
     /// Columns that have another type in live.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retyped_columns: Vec<Retyped>,
-    /// Triggers that would fire on its rows, each with its function: nothing is restored under them.
+    /// Triggers that would fire on its rows, each with its function and when it fires.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<String>,
+    /// Triggers that are kept from firing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressed_triggers: Vec<String>,
+    /// Triggers that fire when an undo deletes the rows again: it is refused while they are enabled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub triggers_on_undo: Vec<String>,
+    /// Why a run is refused because of its triggers, and the ways out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
     /// Its rows are a bag: what came back by other means is not seen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub without_key: bool,
@@ -44,7 +57,7 @@ pub struct TablePlan {
 impl TablePlan {
     /// Whether a run is refused because of it.
     pub fn refuses(&self) -> bool {
-        !self.triggers.is_empty() || self.retyped_columns.iter().any(|r| !r.restorable)
+        self.obstacle.is_some() || self.retyped_columns.iter().any(|r| !r.restorable)
     }
 }
 
@@ -79,6 +92,8 @@ pub struct Plan {
     pub large_units: Vec<LargeUnit>,
     /// The run that would be resumed.
     pub resumes: Option<String>,
+    /// Sequences that stand before keys that come back: not in the id, for they move with the application.
+    pub sequences: Vec<SequenceMove>,
     /// Rows that must not come back, of units that an earlier run restored.
     pub excluded_but_back: u64,
     /// Tables whose exclusions are a query on the snapshot, which only `extract` asks.
@@ -95,6 +110,9 @@ pub async fn plan(
 ) -> Result<Plan, RestoreError> {
     let prepared = prepare(session, bundle).await?;
     let (targets, live) = (&prepared.targets, &prepared.live);
+    let treatment = Treatment::of(targets, settings)?;
+    treatment.allowed(session).await?;
+    Guards::find(session, targets, &treatment).await?;
     let mut excluded = Excluded::ask(session, bundle, targets, live, settings.rules()).await?;
     let exclusions_dropped = dropped(session, bundle, &settings.exclusions).await?;
     let mut planner = Planner {
@@ -111,11 +129,18 @@ pub async fn plan(
         let entry = planner.tables.entry(target.name.clone()).or_default();
         entry.dropped_columns = target.dropped.clone();
         entry.retyped_columns = target.retyped.clone();
-        entry.triggers = target.triggers();
         entry.without_key = !target.keyed();
+    }
+    for treated in treatment.tables {
+        let entry = planner.tables.entry(treated.table).or_default();
+        entry.triggers = treated.fire;
+        entry.suppressed_triggers = treated.suppressed;
+        entry.triggers_on_undo = treated.on_delete;
+        entry.obstacle = treated.obstacle;
     }
     let restored =
         |unit| prepared.history.done.contains(&unit) || prepared.history.earlier.contains(&unit);
+    let mut numbering = sequences::find(session, targets).await?;
     let mut rows = bundle.read()?;
     let (mut pending, mut size) = (Vec::new(), 0);
     while let Some(unit) = rows.next_unit()? {
@@ -125,7 +150,11 @@ pub async fn plan(
         let unit = match restored(unit.0.unit) {
             true => unit,
             false if excluded::whole(&marks) => continue,
-            false => excluded.without(unit, &marks),
+            false => {
+                let unit = excluded.without(unit, &marks);
+                sequences::meet(&mut numbering, &unit);
+                unit
+            }
         };
         size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
         pending.push(unit);
@@ -143,7 +172,7 @@ pub async fn plan(
     planner
         .batch(session, Batch::new(pending, planner.targets), &restored)
         .await?;
-    let id = planner.id(bundle);
+    let id = planner.id(bundle, settings);
     let Planner {
         tally,
         tables,
@@ -165,6 +194,7 @@ pub async fn plan(
             .map(|r| r.run.0),
         tally,
         excluded_but_back,
+        sequences: sequences::decide(session, &numbering).await?,
         exclusions_not_asked: excluded.not_asked,
         exclusions_dropped,
     })
@@ -303,7 +333,7 @@ impl Planner<'_> {
     }
 
     /// Rows that have come back meanwhile count as if they were still to come.
-    fn id(&self, bundle: &Bundle) -> String {
+    fn id(&self, bundle: &Bundle, settings: &Settings) -> String {
         let mut digest = Sha256::new();
         digest.update(&bundle.id);
         for (table, states) in &self.tally.0 {
@@ -312,6 +342,10 @@ impl Planner<'_> {
                 "{table} {coming} {} {} {}\n",
                 states.gone_since, states.quarantined, states.excluded
             ));
+        }
+        if let Some(triggers) = settings.triggers {
+            let accepted = settings.accepted_triggers.join(" ");
+            digest.update(format!("triggers {triggers:?} {accepted}\n"));
         }
         for (unit, _, reason, _) in &self.left_out {
             digest.update(format!("{unit} {reason}\n"));

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::event::Event;
+use crate::ident::TableName;
 use crate::journal::{JournalError, RunLock};
 use crate::pg::{Access, PgError, Session};
 
@@ -36,7 +37,8 @@ impl Worker<'_> {
             let started = Instant::now();
             let attempt = self.inserter().attempt(number, batch, limit).await;
             match attempt {
-                Ok(Attempt::Committed) => {
+                Ok(Attempt::Committed(changed)) => {
+                    self.note_changed(number, changed);
                     self.committed(number, batch, started.elapsed());
                     return Ok(Outcome::Done);
                 }
@@ -62,6 +64,18 @@ impl Worker<'_> {
                     });
                 }
             }
+        }
+    }
+
+    /// Triggers changed rows as they came in: that is what they were allowed to do, and a person is told.
+    fn note_changed(&mut self, batch: i64, changed: Vec<(TableName, u64)>) {
+        for (table, rows) in changed {
+            (self.sink)(Event::RowsChanged {
+                batch,
+                table: table.clone(),
+                rows,
+            });
+            *self.changed.entry(table).or_default() += rows;
         }
     }
 

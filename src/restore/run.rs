@@ -1,21 +1,23 @@
 //! A run from its first look to its last count: what is to be refused is refused before the journal knows of it, then
 //! batch after batch until every unit is restored, left out, or pending because the run was stopped.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::bundle::{Bundle, BundleRows};
 use crate::event::{Event, Sink};
-use crate::ident::{RunId, UnitId};
+use crate::ident::{RunId, TableName, UnitId};
 use crate::journal::{self, NewRun, QuarantinedUnit, RunEvent, RunLock, RunState, Store};
 use crate::pg::{Access, Conninfo, PgError, Session};
 
 use super::excluded::{self, Excluded, dropped};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
+use super::suppressed::Guards;
+use super::triggers::{Treated, Treatment};
 use super::waiting::{Turn, Waiting};
-use super::{Batch, RestoreError, Settings, Tally, checks};
+use super::{Batch, RestoreError, SequenceMove, Settings, Tally, checks, sequences};
 
 /// Rows of the first batch; the number then follows the time that batches take.
 const FIRST_BATCH: usize = 500;
@@ -46,6 +48,12 @@ pub struct Execution {
     pub tally: Tally,
     /// Units left out.
     pub quarantined: Vec<QuarantinedUnit>,
+    /// The triggers of the tables written to, as they were treated.
+    pub triggers: Vec<Treated>,
+    /// Rows that triggers changed as they came in, by table.
+    pub changed: BTreeMap<TableName, u64>,
+    /// Sequences that were moved forward, and those that should have been.
+    pub sequences: Vec<SequenceMove>,
 }
 
 /// Carries a restore out, or goes on with one that was stopped.
@@ -63,7 +71,10 @@ pub async fn execute(
     let session = Session::open(conninfo, Access::Writing, "restore").await?;
     // Everything that can be refused is refused before the journal is created.
     let mut prepared = prepare(&session, bundle).await?;
-    checks::obstacles(&prepared.targets)?;
+    let treatment = Treatment::of(&prepared.targets, settings)?;
+    checks::obstacles(&prepared.targets, &treatment)?;
+    treatment.allowed(&session).await?;
+    let guards = Guards::find(&session, &prepared.targets, &treatment).await?;
     let dropped = dropped(&session, bundle, &settings.exclusions).await?;
     if !dropped.is_empty() {
         return Err(RestoreError::Dropped(dropped));
@@ -76,12 +87,24 @@ pub async fn execute(
     // What the last run did is only certain once nobody else can be at work.
     prepared.read_journal(&session, bundle).await?;
     let limit = time_limit(&session).await?;
+    let (numbering, moves) = sequences::reckon(&session, bundle, &prepared, &excluded).await?;
+    if moves.iter().any(|m| m.to.is_some()) {
+        journal::ensure_sequences(&session).await?;
+    }
     let run = begin(&session, &prepared, new).await?;
     let rows = bundle.manifest.totals.rows;
     sink(Event::RunStarted {
         run: run.to_string(),
         rows,
     });
+    let partly = |cause: String| RestoreError::Partly {
+        run: run.to_string(),
+        cause,
+    };
+    // Before the first row: what comes back can be met by the next number drawn as soon as it is there.
+    let moved = sequences::advance(&session, &run, &numbering, moves, sink)
+        .await
+        .map_err(|e| partly(e.to_string()))?;
     let mut work = Worker {
         asked: excluded.clone(),
         excluded,
@@ -92,6 +115,9 @@ pub async fn execute(
         settings,
         limit,
         prepared,
+        treatment,
+        guards,
+        changed: BTreeMap::new(),
         run: run.clone(),
         interrupt,
         sink,
@@ -104,10 +130,6 @@ pub async fn execute(
         reconnects: 0,
     };
     let ended = work.all().await;
-    let partly = |cause: String| RestoreError::Partly {
-        run: run.to_string(),
-        cause,
-    };
     let stopped = ended.map_err(|e| partly(e.to_string()))?;
     let state = work
         .finish(stopped)
@@ -126,6 +148,9 @@ pub async fn execute(
         state,
         tally,
         quarantined: work.quarantined,
+        triggers: work.treatment.tables,
+        changed: work.changed,
+        sequences: moved,
     })
 }
 
@@ -134,9 +159,7 @@ async fn begin(session: &Session, prepared: &Prepared, new: NewRun) -> Result<Ru
     if let Some(last) = prepared.last.as_ref().filter(|r| r.state.unfinished()) {
         store.record(&last.run, RunEvent::Resume).await?;
         store.clear_quarantine(&last.run).await?;
-        if let Some(exclusions) = new.settings.get("exclusions") {
-            store.restate(&last.run, exclusions).await?;
-        }
+        store.restate(&last.run, &new.settings).await?;
         return Ok(last.run.clone());
     }
     store.begin(&new).await?;
@@ -169,6 +192,10 @@ pub(super) struct Worker<'a> {
     pub(super) settings: &'a Settings,
     pub(super) limit: Duration,
     pub(super) prepared: Prepared,
+    pub(super) treatment: Treatment,
+    guards: Guards,
+    /// Rows that triggers changed as they came in.
+    pub(super) changed: BTreeMap<TableName, u64>,
     pub(super) run: RunId,
     pub(super) interrupt: &'a Interrupt,
     pub(super) sink: Sink<'a>,
@@ -227,6 +254,8 @@ impl Worker<'_> {
             session,
             targets: &self.prepared.targets,
             run: &self.run,
+            treatment: &self.treatment,
+            guards: &self.guards,
             usual: self.limit,
         }
     }

@@ -73,12 +73,13 @@ impl TargetTable {
             .map(Key)
     }
 
-    /// Triggers that would fire, each with its function.
-    pub fn triggers(&self) -> Vec<String> {
-        let triggers = self.live.triggers.iter().filter(|t| t.on_insert);
-        triggers
-            .map(|t| format!("{} calling {}", t.name, t.function))
-            .collect()
+    /// The field of the bundle's lines that a column takes, where it takes one.
+    pub(super) fn field(&self, column: &str) -> Option<usize> {
+        let place = self.columns.iter().position(|c| c == column)?;
+        match &self.fields {
+            Some(fields) => fields.get(place).map(|(field, _)| *field),
+            None => Some(place),
+        }
     }
 
     /// The columns written, as SQL.

@@ -18,8 +18,10 @@ mod people;
 mod refused;
 mod retyped;
 mod rights;
+mod sequences;
 mod stories;
 mod story;
+mod triggers;
 mod undo;
 mod undoable;
 

@@ -11,7 +11,7 @@ use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, counted};
 use crate::event::Event;
 use crate::ident::RunId;
-use crate::journal::{NewRun, RunState};
+use crate::journal::{MovedSequence, NewRun, RunState, SequenceMoves};
 use crate::pg::{Access, Conninfo, Target};
 use crate::restore::Interrupt;
 use crate::restore::undo::{Asked, Found, UndoPlan, UndoTally, Undoing, Undone, find, plan, undo};
@@ -38,12 +38,27 @@ pub(super) async fn run(context: &Context, args: args::Undo) -> Result<Code, Fai
         declared: context.config.relations.clone(),
         ..Undoing::default()
     };
+    let moved = SequenceMoves::new(&session);
+    let moved = moved.of(&found.restore.run).await?;
     if !args.execute {
         let plan = plan(&session, &bundle, &found, &settings.declared).await?;
-        return show(context, session.target(), &bundle, &found, &plan);
+        return show(context, session.target(), &bundle, &found, &plan, &moved);
     }
     drop(session);
-    carry_out(context, &conninfo, &bundle, &found, &settings).await
+    let code = carry_out(context, &conninfo, &bundle, &found, &settings).await?;
+    for one in &moved {
+        context.ui.status(&stays(one));
+    }
+    Ok(code)
+}
+
+/// What an undo does not take back.
+fn stays(one: &MovedSequence) -> String {
+    let after = one.after.map(|n| format!(" ({n})")).unwrap_or_default();
+    format!(
+        "sequence {} stays where the restore moved it{after}, from {}",
+        one.sequence, one.before
+    )
 }
 
 /// The document, for a plan (`run` is none) or a deed.
@@ -78,6 +93,7 @@ fn show(
     bundle: &Bundle,
     found: &Found,
     plan: &UndoPlan,
+    moved: &[MovedSequence],
 ) -> Result<Code, Failure> {
     add_up(found, plan.tally.total().sum(), plan.inserted)?;
     let beside = vec![
@@ -85,13 +101,14 @@ fn show(
         ("live", json!(target.to_string())),
         ("resumes", json!(plan.resumes)),
         ("kept", json!(plan.kept)),
+        ("sequences", moved.iter().map(|m| &*m.sequence).collect()),
     ];
     let outcome = outcome(None, found, &plan.tally, beside);
     let document = format!("{:#}", outcome.json());
     context.write("plan.json", document.as_bytes())?;
     match context.format {
         Format::Json => context.ui.data(&document),
-        Format::Text => context.ui.data(&text(target, found, plan, &outcome)),
+        Format::Text => context.ui.data(&text(target, found, plan, &outcome, moved)),
     }
     let total = plan.tally.total();
     context.ui.status(&match total.removed {
@@ -108,7 +125,13 @@ fn show(
     Ok(Code::Done)
 }
 
-fn text(target: &Target, found: &Found, plan: &UndoPlan, outcome: &Outcome) -> String {
+fn text(
+    target: &Target,
+    found: &Found,
+    plan: &UndoPlan,
+    outcome: &Outcome,
+    moved: &[MovedSequence],
+) -> String {
     let mut lines = vec![
         format!(
             "on {target}: what run {} inserted would be taken back",
@@ -131,6 +154,7 @@ fn text(target: &Target, found: &Found, plan: &UndoPlan, outcome: &Outcome) -> S
         "What triggers and the application did meanwhile does not come back; nor do sequences."
             .to_owned(),
     );
+    lines.extend(moved.iter().map(stays));
     lines.join("\n")
 }
 

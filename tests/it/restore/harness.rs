@@ -16,6 +16,8 @@ pub(crate) struct Incident {
     pub(crate) before: String,
     /// Live after the loss: where undo must lead back to.
     pub(crate) after_loss: String,
+    /// Arguments of every `restore`, plan and deed.
+    pub(crate) restore_args: Vec<String>,
 }
 
 impl Incident {
@@ -42,10 +44,12 @@ impl Incident {
         if let Some(sql) = story.optional("live.sql") {
             live.run(&sql);
         }
-        let incident = Self::lost(snapshot, live, &story.file("loss.sql"));
+        let mut incident = Self::lost(snapshot, live, &story.file("loss.sql"));
         if let Some(text) = story.optional("reinstate.toml") {
             incident.case.write("reinstate.toml", &text);
         }
+        let args = story.optional("restore_args").unwrap_or_default();
+        incident.restore_args = args.lines().map(str::to_owned).collect();
         incident
     }
 
@@ -60,7 +64,14 @@ impl Incident {
             case: Case::new(),
             before,
             after_loss,
+            restore_args: Vec::new(),
         }
+    }
+
+    /// The same with arguments of every `restore`.
+    pub(crate) fn with(mut self, args: &[&str]) -> Self {
+        self.restore_args = args.iter().map(|a| (*a).to_owned()).collect();
+        self
     }
 
     /// A command with both connection strings and JSON output.
@@ -100,7 +111,8 @@ impl Incident {
     #[track_caller]
     pub(crate) fn plan_over(&self, rows: &str) -> Ledger {
         let journal = journal_of(&self.live);
-        let plan = Ledger::of(&self.run(&["restore"]).ok());
+        let plan = self.command(&["restore"]).args(&self.restore_args).output();
+        let plan = Ledger::of(&Output::from(plan.expect("reinstate starts")).ok());
         assert_eq!(plan.get("plan"), true);
         assert!(plan.get("run").is_null());
         assert_eq!(dump(&self.live), rows, "a plan changed rows");
@@ -116,7 +128,9 @@ impl Incident {
 
     /// `restore --execute`, not yet started.
     pub(crate) fn restore_command(&self, args: &[&str]) -> std::process::Command {
-        self.command(&[&["restore", "--execute", "--unrehearsed", "a test"], args].concat())
+        let mut command = self.command(&["restore", "--execute", "--unrehearsed", "a test"]);
+        command.args(&self.restore_args).args(args);
+        command
     }
 
     /// `restore --execute` with further arguments.

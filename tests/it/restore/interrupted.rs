@@ -192,11 +192,26 @@ fn kill_one(incident: &Incident, after_batches: i64, and: Duration) -> bool {
 
 #[test]
 fn killed_again_and_again() {
-    let incident = large();
+    killed_often(&large());
+}
+
+#[test]
+fn killed_while_triggers_are_suppressed() {
+    let incident = large().with(&["--triggers", "suppress"]);
+    incident.live.run(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise 'no rows today'; end $$;
+         create trigger refuses before insert on roots for each row execute function refuse();
+         create trigger refuses before insert on leaves for each row execute function refuse();
+         create trigger refuses before insert on notes for each row execute function refuse()",
+    );
+    killed_often(&incident);
+}
+
+fn killed_often(incident: &Incident) {
     let mut killed = 0;
     for (batches, milliseconds) in [(0, 60), (0, 120), (1, 0), (1, 13), (2, 29), (1, 41), (3, 7)] {
         killed += u32::from(kill_one(
-            &incident,
+            incident,
             batches,
             Duration::from_millis(milliseconds),
         ));
@@ -206,7 +221,7 @@ fn killed_again_and_again() {
         assert_eq!(incident.live.count(torn), 0);
     }
     assert!(killed >= 4, "{killed} were killed in time");
-    whole(&incident, &incident.restore().ok());
+    whole(incident, &incident.restore().ok());
 }
 
 /// A process that stands still in the middle of a batch (a laptop's lid, a debugger) holds its locks for a second or so,

@@ -60,7 +60,13 @@ fn a_trigger_on_insert() {
         incident.live.run(&format!(
             "{TRIGGER} create trigger \"Welcome\" {kind} execute function app.greet()"
         ));
-        plan_tells(&incident, table, &["Welcome", "app.greet"]);
+        let said = ["Welcome", "app.greet", kind.split(" on").next().unwrap()];
+        plan_tells(&incident, table, &said);
+        plan_tells(
+            &incident,
+            table,
+            &["--triggers fire", "--triggers suppress"],
+        );
     }
 }
 
@@ -95,7 +101,9 @@ fn triggers_that_do_not_fire_are_no_reason() {
         "{TRIGGER} create trigger a before update or delete on books for each row execute function app.greet();
                    create trigger b before insert on books for each row execute function app.greet();
                    alter table books disable trigger b;
-                   create trigger c before insert on owners for each row execute function app.greet()"
+                   create trigger c before insert on owners for each row execute function app.greet();
+                   create trigger d before insert on books for each row execute function app.greet();
+                   alter table books enable replica trigger d"
     ));
     incident.restore().ok();
     assert_eq!(dump(&incident.live), incident.before);

@@ -49,6 +49,7 @@ const FILES: &[&str] = &[
     "expected.toml",
     "reinstate.toml",
     "args",
+    "restore_args",
     "snapshot.sql",
     "live.sql",
 ];

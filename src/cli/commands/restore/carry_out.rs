@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::cli::args::{self, Format};
@@ -17,7 +17,7 @@ use crate::journal::{NewRun, RunState};
 use crate::pg::Conninfo;
 use crate::restore::{Execution, Interrupt, Settings, execute};
 
-use super::files;
+use super::{files, sequences};
 
 pub(super) async fn carry_out(
     context: &Context,
@@ -55,7 +55,7 @@ pub(super) async fn carry_out(
         context.ui.event(&event);
     };
     let execution = execute(conninfo, bundle, settings, new, &interrupt, &sink).await?;
-    report(context, bundle, &execution)?;
+    report(context, bundle, settings, &execution)?;
     leave_files(context, conninfo, bundle, &execution, &recorder).await?;
     Ok(match execution.state {
         RunState::Interrupted if args.max_units.is_none() => Code::Interrupted,
@@ -99,7 +99,12 @@ async fn leave_files(
     )
 }
 
-fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(), Failure> {
+fn report(
+    context: &Context,
+    bundle: &Bundle,
+    settings: &Settings,
+    execution: &Execution,
+) -> Result<(), Failure> {
     let total = execution.tally.total();
     if total.sum() != bundle.manifest.totals.rows {
         return Err(Failure::bug(format!(
@@ -123,11 +128,24 @@ fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(
             ("relinked", json!(0)),
             ("state", json!(execution.state)),
             ("bundle", json!(bundle.id)),
+            ("triggers", json!(settings.triggers)),
+            ("sequences", json!(execution.sequences)),
+            ("changed_by_triggers", changed_by_triggers(execution)),
         ],
     };
     match context.format {
         Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
         Format::Text => context.ui.data(&outcome.text()),
+    }
+    for line in of_triggers(execution) {
+        context.ui.status(&line);
+    }
+    for sequence in &execution.sequences {
+        let line = sequences::line(sequence, "was");
+        match sequence.to {
+            Some(_) => context.ui.status(&line),
+            None => context.ui.warning(&line),
+        }
     }
     let verify = context.next_on("verify", &bundle.dir);
     let said = match execution.state {
@@ -143,4 +161,35 @@ fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(
     };
     context.ui.status(&format!("run {} {said}", execution.run));
     Ok(())
+}
+
+/// Rows by table.
+fn changed_by_triggers(execution: &Execution) -> Value {
+    let changed = execution.changed.iter();
+    changed
+        .map(|(table, rows)| (table.to_string(), json!(rows)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// What triggers did, and what became of that.
+fn of_triggers(execution: &Execution) -> Vec<String> {
+    let mut lines = Vec::new();
+    let fired = execution.triggers.iter().filter(|t| !t.fire.is_empty());
+    let fired: Vec<String> = fired
+        .map(|t| format!("{} ({})", t.table, t.fire.join(", ")))
+        .collect();
+    if !fired.is_empty() && execution.tally.total().inserted > 0 {
+        lines.push(format!(
+            "triggers fired on {}; what they did is not taken back by an undo",
+            fired.join("; ")
+        ));
+    }
+    for (table, rows) in &execution.changed {
+        lines.push(format!(
+            "triggers changed {} of {table} as they came in; verify counts them as changed_since",
+            counted(*rows, "row")
+        ));
+    }
+    lines
 }

@@ -2,19 +2,21 @@
 
 mod carry_out;
 pub(super) mod files;
+pub(super) mod sequences;
 mod show_plan;
 
 pub(super) use carry_out::listen_for_signals;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bundle::Bundle;
-use crate::cli::args::{self, ConflictArg};
+use crate::cli::args::{self, ConflictArg, TriggersArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::pg::Access;
-use crate::restore::{RestoreError, Settings, plan};
+use crate::restore::{RestoreError, Settings, Triggers, plan};
 
 pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, Failure> {
     refuse_unsupported(context, &args)?;
@@ -69,8 +71,6 @@ fn refuse_unsupported(context: &Context, args: &args::Restore) -> Result<(), Fai
     };
     let unsupported = if args.on_conflict.unwrap_or(configured) != ConflictArg::Quarantine {
         "--on-conflict remap and skip are"
-    } else if args.triggers.is_some() {
-        "--triggers is"
     } else if args
         .relinks
         .as_ref()
@@ -108,9 +108,25 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
             defaults.max_unit_time,
         )?,
         max_units: args.max_units,
+        triggers: args.triggers.map(|how| match how {
+            TriggersArg::Fire => Triggers::Fire,
+            TriggersArg::Suppress => Triggers::Suppress,
+        }),
+        accepted_triggers: accepted_triggers(args)?,
         exclusions: context.config.exclusions.clone(),
         declared: context.config.relations.clone(),
     })
+}
+
+/// Each once, in one order: the same wish gives the same plan.
+fn accepted_triggers(args: &args::Restore) -> Result<Vec<String>, Failure> {
+    let accepted: BTreeSet<String> = args.accept_trigger.iter().cloned().collect();
+    if !accepted.is_empty() && args.triggers == Some(TriggersArg::Fire) {
+        return Err(Failure::usage(
+            "--accept-trigger goes with --triggers suppress: with --triggers fire all of them fire",
+        ));
+    }
+    Ok(accepted.into_iter().collect())
 }
 
 fn duration(text: &str) -> Option<Duration> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::sequences;
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
 use crate::cli::commands::{warn_of_parents, warn_of_relinks};
@@ -11,8 +12,9 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
 use crate::cli::unknowable::lines as unknowable;
+use crate::ident::TableName;
 use crate::pg::Target;
-use crate::restore::{LargeUnit, Plan, Settings, States, TablePlan};
+use crate::restore::{LargeUnit, Plan, Settings, States, TablePlan, Triggers, accepting};
 
 /// Units listed on the terminal; all of them are in `plan.json`.
 const LISTED: usize = 10;
@@ -24,7 +26,7 @@ pub(super) fn show(
     plan: &Plan,
     settings: &Settings,
 ) -> Result<Code, Failure> {
-    let document = format!("{:#}", outcome(target, bundle, plan).json());
+    let document = format!("{:#}", outcome(target, bundle, plan, settings).json());
     context.write("plan.json", document.as_bytes())?;
     match context.format {
         Format::Json => context.ui.data(&document),
@@ -44,15 +46,16 @@ pub(super) fn show(
             context.next_on("verify", &bundle.dir)
         ),
         _ => format!(
-            "nothing was changed. To carry it out: {} --execute --plan {} --unrehearsed REASON",
+            "nothing was changed. To carry it out: {} --execute{} --plan {} --unrehearsed REASON",
             context.next_on("restore", &bundle.dir),
+            about_triggers(settings),
             plan.id
         ),
     });
     Ok(Code::Done)
 }
 
-fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
+fn outcome(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> Outcome {
     let left_out: Vec<Value> = plan
         .left_out
         .iter()
@@ -81,6 +84,9 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
             ("resumes", json!(plan.resumes)),
             ("excluded_but_back", json!(plan.excluded_but_back)),
             ("exclusions_dropped", json!(plan.exclusions_dropped)),
+            ("triggers", json!(settings.triggers)),
+            ("sequences", json!(plan.sequences)),
+            ("accepted_triggers", json!(settings.accepted_triggers)),
             ("checks", json!(plan.tables)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_out", Value::Array(left_out)),
@@ -125,6 +131,11 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
         ));
     }
     text.extend(in_the_way(plan));
+    text.extend(
+        plan.sequences
+            .iter()
+            .map(|s| sequences::line(s, "would be")),
+    );
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
         text.push(format!(
@@ -171,12 +182,7 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
 fn in_the_way(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     for (table, entry) in &plan.tables {
-        if !entry.triggers.is_empty() {
-            lines.push(format!(
-                "{table}: triggers in the way: {}; --execute is refused while they are enabled",
-                entry.triggers.join(", ")
-            ));
-        }
+        lines.extend(of_triggers(table, entry));
         for column in &entry.retyped_columns {
             let then = match column.restorable {
                 true => "each value has one form there",
@@ -184,6 +190,47 @@ fn in_the_way(plan: &Plan) -> Vec<String> {
             };
             lines.push(format!("{table}: {}; {then}", column.describe()));
         }
+    }
+    lines
+}
+
+/// What was said about triggers, to be said again.
+fn about_triggers(settings: &Settings) -> String {
+    let mut options = match settings.triggers {
+        None => String::new(),
+        Some(Triggers::Fire) => " --triggers fire".to_owned(),
+        Some(Triggers::Suppress) => " --triggers suppress".to_owned(),
+    };
+    for name in &settings.accepted_triggers {
+        options = format!("{options} {}", accepting(name));
+    }
+    options
+}
+
+/// What becomes of a table's triggers.
+fn of_triggers(table: &TableName, entry: &TablePlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(obstacle) = &entry.obstacle {
+        lines.push(format!(
+            "{table}: triggers in the way, and --execute is refused: {obstacle}"
+        ));
+    } else if !entry.triggers.is_empty() {
+        lines.push(format!(
+            "{table}: triggers will fire, and what they do is not taken back by an undo: {}",
+            entry.triggers.join(", ")
+        ));
+    }
+    if !entry.suppressed_triggers.is_empty() {
+        lines.push(format!(
+            "{table}: triggers are kept from firing: {}; its foreign keys and deferrable constraints are verified by query",
+            entry.suppressed_triggers.join(", ")
+        ));
+    }
+    if !entry.triggers_on_undo.is_empty() {
+        lines.push(format!(
+            "{table}: an undo is refused while these triggers on DELETE are enabled: {}",
+            entry.triggers_on_undo.join(", ")
+        ));
     }
     lines
 }

@@ -1,0 +1,258 @@
+//! What becomes of the triggers of the tables written to: nothing is written until a person has said whether they fire.
+//!
+//! They are suppressed for the rows of those tables alone that have some, by `session_replication_role = replica` around
+//! these rows: everywhere else the server goes on checking by itself. What it then skips, [`super::suppressed`] asks.
+
+use serde::Serialize;
+
+use crate::catalog::{TableKind, Trigger};
+use crate::ident::{TableName, quote_ident, shown};
+use crate::pg::{PgError, Session};
+
+use super::{RestoreError, Settings, TargetTable, Targets};
+
+/// What a person said about triggers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Triggers {
+    /// They fire.
+    Fire,
+    /// They are kept from firing.
+    Suppress,
+}
+
+/// The triggers of one table, as a run treats them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Treated {
+    /// The table.
+    pub table: TableName,
+    /// They fire: name, function, when.
+    pub fire: Vec<String>,
+    /// They are kept from firing.
+    pub suppressed: Vec<String>,
+    /// They would fire although others are suppressed, and nobody has accepted that: as `--accept-trigger` takes them.
+    pub unaccepted: Vec<String>,
+    /// They fire when the rows are deleted again: an undo is refused while they are enabled.
+    pub on_delete: Vec<String>,
+    /// Why nothing is written to the table as things are, and the way out.
+    pub obstacle: Option<String>,
+    /// Its rows go in as a replica's do.
+    pub(super) as_replica: bool,
+    /// One that fires can be put off to the commit.
+    pub(super) put_off: bool,
+}
+
+/// The triggers of all tables, as the manifest numbers them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Treatment {
+    pub(super) tables: Vec<Treated>,
+}
+
+impl Treatment {
+    /// What the settings make of each trigger. Tables whose rows go in by one statement are treated alike.
+    ///
+    /// Errors: `NoTrigger` for one accepted that no table has.
+    pub(super) fn of(targets: &Targets, settings: &Settings) -> Result<Self, RestoreError> {
+        let known = |name: &String| {
+            let of = |t: &TargetTable| t.live.triggers.iter().any(|g| full_name(t, g) == *name);
+            targets.tables.iter().any(of)
+        };
+        if let Some(name) = settings.accepted_triggers.iter().find(|n| !known(n)) {
+            return Err(RestoreError::NoTrigger { name: name.clone() });
+        }
+        let mut as_replica = vec![false; targets.tables.len()];
+        if settings.triggers == Some(Triggers::Suppress) {
+            let ordinary = |t: &usize| {
+                let mut triggers = targets.tables[*t].live.triggers.iter();
+                triggers.any(|g| g.on_insert && g.enabled == "O")
+            };
+            for group in &targets.groups {
+                let any = group.iter().any(ordinary);
+                group.iter().for_each(|t| as_replica[*t] = any);
+            }
+        }
+        let tables = targets.tables.iter().zip(as_replica);
+        Ok(Self {
+            tables: tables.map(|(t, r)| treated(t, r, settings)).collect(),
+        })
+    }
+
+    /// Whether any table's rows go in as a replica's do.
+    pub(super) fn suppresses(&self) -> bool {
+        self.tables.iter().any(|t| t.as_replica)
+    }
+
+    /// Whether some trigger fires.
+    pub(super) fn fires(&self) -> bool {
+        self.tables.iter().any(|t| !t.fire.is_empty())
+    }
+
+    /// Refuses a role that may not suppress triggers. Leaves nothing behind.
+    pub(super) async fn allowed(&self, session: &Session) -> Result<(), RestoreError> {
+        if !self.suppresses() {
+            return Ok(());
+        }
+        let try_it = "begin; set local session_replication_role = replica; rollback";
+        // Asked by doing it: some managed servers allow it without saying so in their catalogs.
+        let tried = session.batch("suppressing triggers", try_it).await;
+        let Err(error) = tried else { return Ok(()) };
+        session.batch("rolling back", "rollback").await?;
+        if error.sqlstate() != Some("42501") {
+            return Err(error.into());
+        }
+        let role = &session.target().role;
+        let way_out = match session.server_version() >= 150_000 {
+            true => format!(
+                "a superuser gives it: GRANT SET ON PARAMETER session_replication_role TO {}",
+                quote_ident(role)
+            ),
+            false => "before PostgreSQL 15 only a superuser has it".to_owned(),
+        };
+        Err(RestoreError::NoRightToSuppress {
+            role: role.clone(),
+            way_out,
+        })
+    }
+
+    /// Before the rows of tables that go in together. Triggers of the application look for names where it does, not where
+    /// we do.
+    pub(super) async fn before(&self, session: &Session, group: &[usize]) -> Result<(), PgError> {
+        let (replica, fire) = self.ways(group);
+        let mut sql = String::new();
+        if replica {
+            sql.push_str("set local session_replication_role = replica;");
+        }
+        if fire {
+            sql.push_str(AS_THE_ROLE);
+        }
+        self.set(session, &sql).await
+    }
+
+    /// After them.
+    pub(super) async fn after(&self, session: &Session, group: &[usize]) -> Result<(), PgError> {
+        let (replica, fire) = self.ways(group);
+        let mut sql = String::new();
+        if fire {
+            sql.push_str(AS_OURSELVES);
+        }
+        if replica {
+            sql.push_str("set local session_replication_role = origin;");
+        }
+        self.set(session, &sql).await
+    }
+
+    /// Lets triggers fire now that were put off to the commit: what they do to our rows is then read back.
+    pub(super) async fn settle(&self, session: &Session) -> Result<(), PgError> {
+        if !self.tables.iter().any(|t| t.put_off) {
+            return Ok(());
+        }
+        let sql = format!("{AS_THE_ROLE} set constraints all immediate; {AS_OURSELVES}");
+        let doing = "firing triggers that were put off to the commit";
+        session.batch(doing, &sql).await
+    }
+
+    fn ways(&self, group: &[usize]) -> (bool, bool) {
+        let any = |of: fn(&Treated) -> bool| group.iter().any(|t| of(&self.tables[*t]));
+        (any(|t| t.as_replica), any(|t| !t.fire.is_empty()))
+    }
+
+    async fn set(&self, session: &Session, sql: &str) -> Result<(), PgError> {
+        match sql.is_empty() {
+            true => Ok(()),
+            false => session.batch("setting how triggers fire", sql).await,
+        }
+    }
+}
+
+/// What a trigger's function finds in a session of the role's own.
+const AS_THE_ROLE: &str = "set local search_path to default; set local timezone to default;";
+/// What every session of ours pins.
+const AS_OURSELVES: &str =
+    "set local search_path = pg_catalog, pg_temp; set local timezone = 'UTC';";
+
+fn treated(table: &TargetTable, as_replica: bool, settings: &Settings) -> Treated {
+    let mut treated = Treated {
+        table: table.name.clone(),
+        fire: Vec::new(),
+        suppressed: Vec::new(),
+        unaccepted: Vec::new(),
+        on_delete: Vec::new(),
+        obstacle: None,
+        as_replica,
+        put_off: false,
+    };
+    for trigger in &table.live.triggers {
+        if trigger.on_delete {
+            treated.on_delete.push(described(trigger));
+        }
+        let fires = match trigger.enabled.as_str() {
+            "O" => !as_replica,
+            "R" => as_replica,
+            _ => true,
+        };
+        if !trigger.on_insert || (!fires && trigger.enabled != "O") {
+            continue;
+        }
+        if !fires {
+            treated.suppressed.push(described(trigger));
+            continue;
+        }
+        treated.put_off |= trigger.deferrable;
+        treated.fire.push(described(trigger));
+        let name = full_name(table, trigger);
+        if settings.triggers == Some(Triggers::Suppress)
+            && !settings.accepted_triggers.contains(&name)
+        {
+            treated.unaccepted.push(name);
+        }
+    }
+    treated.obstacle = obstacle(table, &treated, settings.triggers);
+    treated
+}
+
+fn obstacle(table: &TargetTable, treated: &Treated, said: Option<Triggers>) -> Option<String> {
+    let firing = treated.fire.join(", ");
+    if treated.fire.is_empty() {
+        return None;
+    }
+    if said.is_none() {
+        return Some(format!(
+            "triggers would fire on its rows ({firing}), and nobody has said whether they shall: --triggers fire lets them, \
+             and what they do is not taken back by an undo; --triggers suppress keeps them from it"
+        ));
+    }
+    if !treated.unaccepted.is_empty() {
+        let accept: Vec<String> = treated.unaccepted.iter().map(|n| accepting(n)).collect();
+        return Some(format!(
+            "triggers fire on its rows although triggers are suppressed ({firing}), being ENABLE ALWAYS or ENABLE REPLICA; \
+             if they may, accept each by name: {}",
+            accept.join(" ")
+        ));
+    }
+    let untold = !table.keyed() && table.live.kind == TableKind::Partitioned;
+    untold.then(|| {
+        format!(
+            "triggers would fire on its rows ({firing}), and it is partitioned and has no key: nobody could tell what they \
+             did to a row; disable them for the restore if the application can bear it"
+        )
+    })
+}
+
+/// The option that accepts a trigger, as a shell takes it.
+pub fn accepting(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match name.chars().all(plain) {
+        true => format!("--accept-trigger {name}"),
+        false => format!("--accept-trigger '{}'", name.replace('\'', "'\\''")),
+    }
+}
+
+/// How a person names a trigger.
+fn full_name(table: &TargetTable, trigger: &Trigger) -> String {
+    format!("{}.{}", table.name, shown(&trigger.name))
+}
+
+fn described(trigger: &Trigger) -> String {
+    let (name, function, fires) = (&trigger.name, &trigger.function, &trigger.fires);
+    format!("{name} calling {function} {fires}")
+}

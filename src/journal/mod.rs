@@ -8,6 +8,7 @@
 
 mod holds;
 mod lock;
+mod resolved;
 mod schema;
 mod states;
 mod store;
@@ -15,7 +16,8 @@ mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
-pub use schema::{ensure, ensure_holds, ensure_undos, exists, refuse_publication};
+pub use resolved::{ResolvedRow, ResolvedRows};
+pub use schema::{ensure, ensure_holds, ensure_resolved, ensure_undos, exists, refuse_publication};
 pub use states::{IllegalEvent, RunEvent, RunState, next};
 pub use store::{BatchRows, History, NewRun, QuarantinedUnit, Run, Store};
 pub use undos::{KeptRow, Recorded, RestoredBatch, RestoredRow, TakenBack, UndoneRows, Undos};

@@ -9,7 +9,9 @@ use super::JournalError;
 /// - 1: the first.
 /// - 2: table `hold`. A journal of version 1 serves every command but `hold`, which adds the table.
 /// - 3: table `undo_rows`. A journal of an earlier version serves every command but `undo`, which adds the table.
-const VERSION: i32 = 3;
+/// - 4: table `resolved`. A journal of an earlier version serves every command but `restore --on-conflict remap` and `skip`,
+///   which add the table.
+const VERSION: i32 = 4;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -91,6 +93,19 @@ create table if not exists reinstate.undo_rows (
     primary key (run, batch, table_name),
     foreign key (run, batch) references reinstate.batch
 );
+create table if not exists reinstate.resolved (
+    run text not null,
+    batch int8 not null,
+    n int8 not null,
+    unit int8 not null,
+    table_name text not null,
+    key text not null,
+    state text not null,
+    live_key text,
+    reason text not null,
+    primary key (run, batch, n),
+    foreign key (run, batch) references reinstate.batch
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -162,6 +177,13 @@ pub async fn ensure_holds(session: &Session) -> Result<(), JournalError> {
 /// Errors: as [`ensure`].
 pub async fn ensure_undos(session: &Session) -> Result<(), JournalError> {
     ensure_table(session, "reinstate.undo_rows", 3).await
+}
+
+/// Makes sure that the journal can record rows that do not go in as they are: one of an earlier version lacks the table.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_resolved(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.resolved", 4).await
 }
 
 /// Adds the table with which a version began.

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::ident::{RunId, quote_ident, quote_literal};
-use crate::journal::Store;
+use crate::journal::{ResolvedRows, Store};
 use crate::pg::copy::copy_in;
 use crate::pg::{PgError, Session};
 
-use super::look::{Looked, Presence, look};
+use super::conflict::{Decided, Met, Replacements, resolved_rows};
+use super::look::{Looked, Presence};
 use super::read_back::{XID8, units_of_absent};
 use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
 
 /// How an attempt at a batch ended.
 pub(super) enum Attempt {
-    /// Committed.
-    Committed,
+    /// Committed, and what is to be kept of it.
+    Committed(Done),
     /// Rolled back: these are in the way of some of its units.
     InTheWay(Vec<Conflict>),
     /// Rolled back: an earlier attempt had committed after all.
@@ -26,11 +27,18 @@ pub(super) enum Attempt {
     TooSlow,
 }
 
+/// What a committed batch decided about rows in conflict.
+pub(super) struct Done {
+    pub(super) decided: Decided,
+    pub(super) met: Vec<Met>,
+}
+
 /// Where batches go.
 pub(super) struct Inserter<'a> {
     pub(super) session: &'a Session,
     pub(super) targets: &'a Targets,
     pub(super) run: &'a RunId,
+    pub(super) replacements: &'a Replacements,
     /// How long a batch may usually take.
     pub(super) usual: Duration,
 }
@@ -67,7 +75,7 @@ impl Inserter<'_> {
         limit: Duration,
     ) -> Result<Attempt, PgError> {
         let attempt = self.transaction(number, batch, limit).await;
-        if !matches!(attempt, Ok(Attempt::Committed)) && !self.session.is_closed() {
+        if !matches!(attempt, Ok(Attempt::Committed(_))) && !self.session.is_closed() {
             self.session.batch("rolling back", "rollback").await?;
         }
         attempt
@@ -92,25 +100,35 @@ impl Inserter<'_> {
         {
             return Ok(Attempt::DoneBefore);
         }
-        let looked = look(self.session, self.targets, batch, true).await?;
+        let settled = self
+            .replacements
+            .settle(self.session, self.targets, batch, true);
+        let settled = settled.await?;
+        let (batch, looked) = (settled.batch.as_ref(), &settled.looked);
         if !looked.conflicts.is_empty() {
-            return Ok(Attempt::InTheWay(looked.conflicts));
+            return Ok(Attempt::InTheWay(settled.looked.conflicts));
         }
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }
         for group in &self.targets.groups {
-            self.group(number, group, batch, &looked).await?;
+            self.group(number, group, batch, looked).await?;
             if started.elapsed() > limit {
                 return Ok(Attempt::TooSlow);
             }
         }
-        self.journal(number, batch, &looked).await?;
+        self.journal(number, batch, looked).await?;
+        let resolved = resolved_rows(self.targets, batch, &settled.resolved);
+        let rows = ResolvedRows::new(self.session);
+        rows.record(self.run, number, &resolved).await?;
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }
         self.session.batch("committing a batch", "commit").await?;
-        Ok(Attempt::Committed)
+        Ok(Attempt::Committed(Done {
+            decided: settled.decided,
+            met: settled.met,
+        }))
     }
 
     /// Inserts the absent rows of tables that go in together.

@@ -13,8 +13,10 @@
 //! error. No live row is ever updated or deleted.
 
 mod account;
+mod again;
 mod batch;
 mod checks;
+mod conflict;
 pub mod excluded;
 mod fields;
 mod insert;
@@ -33,6 +35,7 @@ mod waiting;
 mod work;
 
 pub use batch::{Batch, BatchRow};
+pub use conflict::{BothSides, Met, OnConflict, Replacements, Resolution, Resolved};
 pub use look::{Conflict, Looked, Presence, look};
 pub use plan::{LargeUnit, Plan, TablePlan, plan};
 pub use retype::Retyped;
@@ -47,7 +50,7 @@ use excluded::{Dropped, Rules};
 use crate::bundle::BundleError;
 use crate::catalog::Relation;
 use crate::evidence::{EvidenceError, Exclusion};
-use crate::ident::TableName;
+use crate::ident::{RunId, TableName};
 use crate::journal::JournalError;
 use crate::pg::PgError;
 
@@ -62,6 +65,10 @@ pub struct Settings {
     pub max_units: Option<u64>,
     /// Rows that must not come back.
     pub exclusions: Vec<Exclusion>,
+    /// What is done about a row whose key or value is taken.
+    pub on_conflict: OnConflict,
+    /// Only the units that this run left out.
+    pub only_quarantined: Option<RunId>,
     /// References that no foreign key states: what hangs from an excluded row hangs by them too.
     #[serde(skip)]
     pub declared: Vec<Relation>,
@@ -84,6 +91,8 @@ impl Default for Settings {
             max_unit_time: Duration::from_secs(2),
             max_units: None,
             exclusions: Vec::new(),
+            on_conflict: OnConflict::Quarantine,
+            only_quarantined: None,
             declared: Vec::new(),
         }
     }
@@ -140,6 +149,25 @@ pub enum RestoreError {
     /// Tables that cannot take the rows as they are; a plan shows them beside all else.
     #[error("{}", .0.iter().map(|(table, reason)| format!("{table} cannot take the bundle's rows: {reason}")).collect::<Vec<_>>().join("; "))]
     Obstacles(Vec<(TableName, String)>),
+    /// There is nothing to try again.
+    #[error(
+        "--only-quarantined {run}: {reason}; quarantine.jsonl of the case, and the journal, name the run"
+    )]
+    NothingLeftOut {
+        /// The run asked for.
+        run: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Another run has not ended.
+    #[error(
+        "run {run} of this bundle was stopped: restore --execute without --only-quarantined goes on with it, and gives what it \
+         left out another chance"
+    )]
+    Unfinished {
+        /// The run.
+        run: String,
+    },
     /// The plan that was agreed upon is not what would happen now.
     #[error(
         "plan {asked} is out of date: a fresh plan is {fresh}, for live or the settings changed; look at it, then give its id"

@@ -16,6 +16,7 @@ mod locked;
 mod neighbours;
 mod people;
 mod refused;
+mod resolve;
 mod retyped;
 mod rights;
 mod stories;

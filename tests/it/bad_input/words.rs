@@ -157,8 +157,6 @@ fn what_this_version_does_not_do_is_refused() {
         &["--triggers", "suppress"],
         &["--relinks", "proven"],
         &["--relinks", "all"],
-        &["--on-conflict", "remap"],
-        &["--on-conflict", "skip"],
     ] {
         for execute in [
             &["restore"][..],
@@ -169,10 +167,6 @@ fn what_this_version_does_not_do_is_refused() {
             story.refuses(args, 3, &[&part, "not supported by this version"]);
         }
     }
-    story
-        .case
-        .write("reinstate.toml", "[restore]\non_conflict = 'skip'");
-    story.refuses(["restore"], 3, &["--on-conflict", "not supported"]);
 }
 
 #[test]

@@ -90,7 +90,8 @@ async fn leave_files(
     recorder: &Recorder,
 ) -> Result<(), Failure> {
     let written = files::restored(context, conninfo, bundle).await;
-    let written = written.and_then(|()| files::quarantined(context, execution));
+    let written = written.and_then(|()| files::quarantined(context, bundle, execution));
+    let written = written.and_then(|()| files::conflicts(context, &execution.met));
     let failed = match (written, recorder.failed()) {
         (Err(failure), _) => failure.message,
         (Ok(()), Some(cause)) => format!("its record could not be written: {cause}"),

@@ -1,6 +1,7 @@
 //! `restore`: prints the plan; with `--execute`, carries it out.
 
 mod carry_out;
+mod conflicts;
 pub(super) mod files;
 mod show_plan;
 
@@ -13,11 +14,12 @@ use crate::bundle::Bundle;
 use crate::cli::args::{self, ConflictArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
+use crate::ident::RunId;
 use crate::pg::Access;
-use crate::restore::{RestoreError, Settings, plan};
+use crate::restore::{OnConflict, RestoreError, Settings, plan};
 
 pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, Failure> {
-    refuse_unsupported(context, &args)?;
+    refuse_unsupported(&args)?;
     let settings = settings(context, &args)?;
     let conninfo = context.live()?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
@@ -55,21 +57,8 @@ pub(super) async fn open_bundle(path: &Path) -> Result<Bundle, Failure> {
 }
 
 /// What a later version does with what is in the way: passing over the wish would be worse than refusing.
-fn refuse_unsupported(context: &Context, args: &args::Restore) -> Result<(), Failure> {
-    let configured = match context.config.on_conflict.as_deref() {
-        None | Some("quarantine") => ConflictArg::Quarantine,
-        Some("remap") => ConflictArg::Remap,
-        Some("skip") => ConflictArg::Skip,
-        Some(other) => {
-            return Err(Failure::usage(format!(
-                "restore.on_conflict: `{other}` is no way to treat conflicts"
-            ))
-            .hint("quarantine, remap or skip; this version knows quarantine"));
-        }
-    };
-    let unsupported = if args.on_conflict.unwrap_or(configured) != ConflictArg::Quarantine {
-        "--on-conflict remap and skip are"
-    } else if args.triggers.is_some() {
+fn refuse_unsupported(args: &args::Restore) -> Result<(), Failure> {
+    let unsupported = if args.triggers.is_some() {
         "--triggers is"
     } else if args
         .relinks
@@ -84,6 +73,21 @@ fn refuse_unsupported(context: &Context, args: &args::Restore) -> Result<(), Fai
         "{unsupported} not supported by this version; nothing was changed"
     ))
     .hint("leave the option out"))
+}
+
+/// The flag, else the configuration.
+fn on_conflict(context: &Context, args: &args::Restore) -> Result<OnConflict, Failure> {
+    match (args.on_conflict, context.config.on_conflict.as_deref()) {
+        (Some(ConflictArg::Quarantine), _) | (None, None | Some("quarantine")) => {
+            Ok(OnConflict::Quarantine)
+        }
+        (Some(ConflictArg::Remap), _) | (None, Some("remap")) => Ok(OnConflict::Remap),
+        (Some(ConflictArg::Skip), _) | (None, Some("skip")) => Ok(OnConflict::Skip),
+        (None, Some(other)) => Err(Failure::usage(format!(
+            "restore.on_conflict: `{other}` is no way to treat conflicts"
+        ))
+        .hint("quarantine, remap or skip")),
+    }
 }
 
 fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure> {
@@ -108,6 +112,8 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
             defaults.max_unit_time,
         )?,
         max_units: args.max_units,
+        on_conflict: on_conflict(context, args)?,
+        only_quarantined: args.only_quarantined.clone().map(RunId),
         exclusions: context.config.exclusions.clone(),
         declared: context.config.relations.clone(),
     })

@@ -11,6 +11,8 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
 use crate::cli::unknowable::lines as unknowable;
+
+use super::{conflicts, files};
 use crate::pg::Target;
 use crate::restore::{LargeUnit, Plan, Settings, States, TablePlan};
 
@@ -26,6 +28,7 @@ pub(super) fn show(
 ) -> Result<Code, Failure> {
     let document = format!("{:#}", outcome(target, bundle, plan).json());
     context.write("plan.json", document.as_bytes())?;
+    files::conflicts(context, &plan.conflicts)?;
     match context.format {
         Format::Json => context.ui.data(&document),
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
@@ -83,6 +86,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan) -> Outcome {
             ("checks", json!(plan.tables)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_out", Value::Array(left_out)),
+            ("conflicts", json!(conflicts::by_key(&plan.conflicts))),
             ("unknowable", json!(bundle.manifest.unknowable)),
         ],
     }
@@ -124,6 +128,7 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
         ));
     }
     text.extend(in_the_way(plan));
+    text.extend(conflicts::lines(&plan.conflicts));
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
         text.push(format!(
@@ -217,17 +222,21 @@ fn large_units(plan: &Plan, settings: &Settings) -> Vec<String> {
 
 /// Per table: what would be inserted, what is there, what is in the way. What occurs nowhere has no column.
 fn table(plan: &Plan) -> String {
+    const CELLS: usize = 10;
     type Cell = fn(&States, &TablePlan) -> u64;
-    let cells: [(&str, Cell); 7] = [
+    let cells: [(&str, Cell); CELLS] = [
         ("to insert", |s, _| s.inserted),
         ("already present", |s, _| s.already_present),
+        ("remapped", |s, _| s.remapped),
+        ("skipped", |s, _| s.skipped),
         ("excluded", |s, _| s.excluded),
         ("gone since", |s, _| s.gone_since),
         ("left out", |s, _| s.quarantined),
+        ("not tried", |s, _| s.pending),
         ("conflicts", |_, t| t.conflicts),
         ("parents missing", |_, t| t.missing_parents),
     ];
-    let counted: Vec<(String, [u64; 7])> = plan
+    let counted: Vec<(String, [u64; CELLS])> = plan
         .tables
         .iter()
         .map(|(name, entry)| {
@@ -238,14 +247,14 @@ fn table(plan: &Plan) -> String {
             )
         })
         .collect();
-    let mut total = [0; 7];
+    let mut total = [0; CELLS];
     for (_, counts) in &counted {
         for (sum, n) in total.iter_mut().zip(counts) {
             *sum += n;
         }
     }
-    let shown: Vec<usize> = (0..7).filter(|i| *i == 0 || total[*i] > 0).collect();
-    let line = |name: &str, counts: &[u64; 7]| {
+    let shown: Vec<usize> = (0..CELLS).filter(|i| *i == 0 || total[*i] > 0).collect();
+    let line = |name: &str, counts: &[u64; CELLS]| {
         let mut line = vec![name.to_owned()];
         line.extend(shown.iter().map(|i| grouped(counts[*i])));
         line

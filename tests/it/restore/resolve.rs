@@ -1,0 +1,384 @@
+//! `--on-conflict`: what becomes of a row whose key or value live has given to another row, and of all that refers to it.
+
+use super::{Incident, Ledger};
+use crate::support::{Output, dump};
+
+/// Users with posts, messages between them, seats (whose key refers to a user), badges (no key) and notes (polymorphic).
+pub(super) const SETUP: &str = "
+create table users (id int primary key, email text, site text default 'a', during int4range);
+create table posts (id int primary key, user_id int not null references users on delete cascade, title text);
+create table messages (id int primary key, from_id int not null references users on delete cascade, to_id int references users);
+create table seats (user_id int references users on delete cascade, room int, primary key (user_id, room));
+create table badges (user_id int references users on delete cascade, badge text);
+create table notes (id int primary key, about_type text, about_id text, body text);
+insert into users select n, 'mail ' || n, 'a', int4range(n * 10, n * 10 + 5) from generate_series(1, 9) n;
+insert into posts select n, 1 + n % 9, 'post ' || n from generate_series(1, 18) n;
+insert into messages select n, n, 1 + n % 9 from generate_series(1, 9) n;
+insert into seats select n, r from generate_series(1, 9) n, generate_series(1, 2) r;
+insert into badges select n, 'badge' from generate_series(1, 9) n;
+insert into notes select n, 'User', n::text, 'note' from generate_series(1, 9) n;
+insert into notes select 100 + n, 'Post', n::text, 'note' from generate_series(1, 18) n;
+";
+
+const CONFIG: &str = "
+[[relation]]
+from = \"notes(about_id)\"
+to = \"users(id)\"
+when = { about_type = \"User\" }
+
+[[relation]]
+from = \"notes(about_id)\"
+to = \"posts(id)\"
+when = { about_type = \"Post\" }
+";
+
+/// Users 1 to 4 are deleted with what they have: 4 users, 8 posts, 5 messages (one from user 9), 8 seats, 4 badges, 12 notes.
+const LOSS: &str = "
+delete from notes where about_type = 'User' and about_id::int <= 4;
+delete from notes where about_type = 'Post' and about_id::int in (select id from posts where user_id <= 4);
+delete from messages where to_id <= 4;
+delete from users where id <= 4";
+
+/// Rows lost.
+const LOST: u64 = 4 + 8 + 5 + 8 + 4 + 12;
+/// Rows of user 2, and those that refer to one of them: itself, 2 posts, 2 messages, 2 seats, a badge, 3 notes.
+const OF_TWO: u64 = 11;
+
+/// How user 2 comes to be in conflict.
+struct Kind {
+    name: &'static str,
+    /// On live before the loss.
+    schema: &'static str,
+    /// On live after `extract`.
+    taken: &'static str,
+    /// The live row in the way.
+    holder: &'static str,
+    /// A look at live sees it.
+    foreseen: bool,
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "primary",
+        schema: "",
+        taken: "insert into users values (2, 'new mail')",
+        holder: "2",
+        foreseen: true,
+    },
+    Kind {
+        name: "unique",
+        schema: "alter table users add constraint one unique (email)",
+        taken: "insert into users values (102, 'mail 2')",
+        holder: "102",
+        foreseen: true,
+    },
+    Kind {
+        name: "composite",
+        schema: "create unique index one on users (site, email)",
+        taken: "insert into users values (102, 'mail 2', 'a'), (103, 'mail 2', 'b')",
+        holder: "102",
+        foreseen: true,
+    },
+    Kind {
+        name: "deferrable",
+        schema: "alter table users add constraint one unique (email) deferrable initially deferred",
+        taken: "insert into users values (102, 'mail 2')",
+        holder: "102",
+        foreseen: true,
+    },
+];
+
+fn incident(kind: &Kind) -> Incident {
+    let incident = Incident::new(&format!("{SETUP}; {}", kind.schema), LOSS);
+    incident.case.write("reinstate.toml", CONFIG);
+    let extracted = incident.extract(&[]);
+    assert_eq!(extracted.total("rows"), LOST, "{}", kind.name);
+    incident.live.run(kind.taken);
+    incident
+}
+
+/// Restores, verifies, restores again, undoes, restores: the same counts and rows each time.
+#[track_caller]
+fn plays(incident: &Incident, policy: &str, inserted: u64, others: &[(&str, u64)]) {
+    let start = dump(&incident.live);
+    let args = &["--on-conflict", policy];
+    let code = if policy == "quarantine" { 4 } else { 0 };
+    let with = |state: &'static str, n: u64| [&[(state, n)], others].concat();
+    let plan = Ledger::of(&incident.run(&[&["restore"], &args[..]].concat()).ok());
+    plan.expect(&with("inserted", inserted));
+    let id = plan.get("plan_id").as_str().unwrap().to_owned();
+    let done = incident.restore_with(&[&["--plan", &id], &args[..]].concat());
+    Ledger::of(&done.expect_code(code)).expect(&with("inserted", inserted));
+    let restored = dump(&incident.live);
+
+    let code_of_verify = if policy == "quarantine" { 1 } else { 0 };
+    let verified = Ledger::of(&incident.verify(&["--strict"]).expect_code(code_of_verify));
+    verified.expect(&with("identical", inserted));
+
+    // The plan is the same for who wants it again, whatever came back.
+    let plan = Ledger::of(&incident.run(&[&["restore"], &args[..]].concat()).ok());
+    plan.expect(&with("already_present", inserted));
+    assert_eq!(plan.get("plan_id"), &serde_json::json!(id));
+    let again = Ledger::of(&incident.restore_with(args).expect_code(code));
+    again.expect(&with("already_present", inserted));
+    assert_eq!(dump(&incident.live), restored, "restored twice");
+
+    let undone = Ledger::of(&incident.undo().ok());
+    undone.expect(&[("removed", inserted)]);
+    assert_eq!(dump(&incident.live), start, "undone");
+    assert_eq!(incident.case.read("resolved.jsonl"), "");
+    let back = Ledger::of(&incident.restore_with(args).expect_code(code));
+    back.expect(&with("inserted", inserted));
+    assert_eq!(dump(&incident.live), restored, "restored after an undo");
+}
+
+/// What refers to a user, by table.
+fn refer_to(incident: &Incident, user: &str) -> String {
+    incident.live.query_text(&format!(
+        "select (select count(*) from posts where user_id = {user}),
+                (select count(*) from messages where from_id = {user}) + (select count(*) from messages where to_id = {user}),
+                (select count(*) from seats where user_id = {user}), (select count(*) from badges where user_id = {user}),
+                (select count(*) from notes where about_type = 'User' and about_id = '{user}')"
+    ))
+}
+
+fn lines(incident: &Incident, file: &str) -> Vec<serde_json::Value> {
+    let text = incident.case.read(file);
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+#[test]
+fn quarantine_leaves_the_unit_out_and_who_depends_on_it() {
+    for kind in KINDS.iter().filter(|k| k.foreseen) {
+        let incident = incident(kind);
+        // Messages 1 and 2 join users 1, 2 and 3: what is in the units of users 1 or 3 and refers to user 2 follows.
+        let left: u64 = {
+            let plan = Ledger::of(&incident.run(&["restore"]).ok());
+            plan.total("quarantined")
+        };
+        assert!(left >= OF_TWO, "{}: {left}", kind.name);
+        plays(
+            &incident,
+            "quarantine",
+            LOST - left,
+            &[("quarantined", left)],
+        );
+    }
+}
+
+#[test]
+fn skip_leaves_out_the_row_and_what_hangs_from_it() {
+    for kind in KINDS.iter().filter(|k| k.foreseen) {
+        let incident = incident(kind);
+        plays(&incident, "skip", LOST - OF_TWO, &[("skipped", OF_TWO)]);
+        assert_eq!(refer_to(&incident, "2"), "0|0|0|0|0", "{}", kind.name);
+        assert_eq!(refer_to(&incident, kind.holder), "0|0|0|0|0");
+        let skipped = lines(&incident, "resolved.jsonl");
+        assert_eq!(skipped.len() as u64, OF_TWO);
+        assert!(skipped.iter().all(|l| l["state"] == "skipped"));
+    }
+}
+
+#[test]
+fn remap_uses_the_live_row_in_its_place() {
+    for kind in KINDS.iter().filter(|k| k.foreseen) {
+        let incident = incident(kind);
+        let holder = incident
+            .live
+            .query_text(&format!("select * from users where id = {}", kind.holder));
+        plays(&incident, "remap", LOST - 1, &[("remapped", 1)]);
+        assert_eq!(
+            refer_to(&incident, kind.holder),
+            "2|2|2|1|1",
+            "{}",
+            kind.name
+        );
+        let now = incident
+            .live
+            .query_text(&format!("select * from users where id = {}", kind.holder));
+        assert_eq!(now, holder, "the live row is as it was");
+        let resolved = lines(&incident, "resolved.jsonl");
+        let remapped: Vec<_> = resolved
+            .iter()
+            .filter(|l| l["state"] == "remapped")
+            .collect();
+        assert_eq!(remapped.len(), 1);
+        assert_eq!(remapped[0]["key"], serde_json::json!(["2"]));
+        assert_eq!(remapped[0]["live_key"], serde_json::json!([kind.holder]));
+        let rewritten = resolved
+            .iter()
+            .filter(|l| l["state"] == "rewritten")
+            .count();
+        assert_eq!(rewritten, if kind.holder == "2" { 0 } else { 8 });
+    }
+}
+
+#[test]
+fn both_rows_stand_side_by_side_in_a_file_and_nowhere_else() {
+    let incident = incident(&KINDS[1]);
+    let plan = incident.run(&["restore", "--on-conflict", "remap"]).ok();
+    assert!(!plan.stdout.contains("mail 2"), "{}", plan.stdout);
+    assert!(!incident.case.read("plan.json").contains("mail 2"));
+    let conflict = &lines(&incident, "conflicts.jsonl")[0];
+    for (member, value) in [
+        ("outcome", serde_json::json!("remapped")),
+        ("constraint", serde_json::json!("one")),
+        ("key", serde_json::json!(["2"])),
+        ("live_key", serde_json::json!(["102"])),
+        ("columns", serde_json::json!(["email"])),
+        ("bundle", serde_json::json!(["mail 2"])),
+        ("live", serde_json::json!(["mail 2"])),
+    ] {
+        assert_eq!(conflict[member], value, "{member}: {conflict}");
+    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(incident.case.path().join("conflicts.jsonl"))
+            .unwrap()
+            .permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let people = incident
+        .for_people(&["restore", "--on-conflict", "remap"])
+        .ok();
+    assert!(
+        people.stdout.contains(
+            "public.users 2: one is taken by row 102 of live, which would be used in its place"
+        ),
+        "{}",
+        people.stdout
+    );
+}
+
+fn quarantined_reason(output: &Output, incident: &Incident) -> String {
+    assert!(output.stderr.contains("left out"), "{}", output.stderr);
+    let left = incident.quarantine();
+    left[0]["reason"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn two_live_rows_in_the_way_are_nobodys_place() {
+    let incident = incident(&KINDS[1]);
+    incident.live.run("insert into users values (2, 'other')");
+    let output = incident
+        .restore_with(&["--on-conflict", "remap"])
+        .expect_code(4);
+    let reason = quarantined_reason(&output, &incident);
+    assert!(
+        reason.contains("not remapped: rows 102 and 2 of live are both in its way"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_row_that_conflicts_once_its_reference_is_pointed_elsewhere_is_quarantined() {
+    let incident = incident(&KINDS[1]);
+    incident.live.run(
+        "alter table posts add constraint first_post unique (user_id, title);
+         insert into posts values (500, 102, 'post 1')",
+    );
+    let output = incident
+        .restore_with(&["--on-conflict", "remap"])
+        .expect_code(4);
+    let reason = quarantined_reason(&output, &incident);
+    assert!(reason.contains("public.posts 1"), "{reason}");
+    assert!(
+        reason.contains("not remapped: its own reference"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn the_same_row_at_its_new_place_is_there_already() {
+    let incident = incident(&KINDS[1]);
+    incident.live.run("insert into seats values (102, 1)");
+    let done = incident.restore_with(&["--on-conflict", "remap"]).ok();
+    Ledger::of(&done).expect(&[
+        ("inserted", LOST - 2),
+        ("already_present", 1),
+        ("remapped", 1),
+    ]);
+    let verified = Ledger::of(&incident.verify(&["--strict"]).ok());
+    verified.expect(&[("identical", LOST - 1), ("remapped", 1)]);
+    // The undo leaves what was there.
+    incident.undo().ok();
+    assert_eq!(refer_to(&incident, "102"), "0|0|1|0|0");
+}
+
+#[test]
+fn exactly_what_a_run_left_out_is_tried_again() {
+    let incident = incident(&KINDS[1]);
+    let plan = Ledger::of(&incident.run(&["restore"]).ok());
+    let left = plan.total("quarantined");
+    let first = Ledger::of(&incident.restore_with(&["--max-units", "1"]).expect_code(4));
+    let run = first.get("run").as_str().unwrap().to_owned();
+    let refused = incident
+        .restore_with(&["--only-quarantined", &run])
+        .expect_code(3);
+    assert!(refused.stderr.contains("was stopped"), "{}", refused.stderr);
+    incident.restore().expect_code(4);
+    let line = &incident.quarantine()[0];
+    assert_eq!(line["run"], serde_json::json!(run));
+    let retry = line["retry"].as_str().unwrap();
+    assert!(
+        retry.contains(&format!("restore --execute --only-quarantined {run}")),
+        "{retry}"
+    );
+
+    // What was deleted since is not brought back by a retry, nor anything else.
+    incident.live.run("delete from users where id = 102");
+    let plan = Ledger::of(&incident.run(&["restore", "--only-quarantined", &run]).ok());
+    plan.expect(&[("inserted", left), ("already_present", LOST - left)]);
+    let done = Ledger::of(&incident.restore_with(&["--only-quarantined", &run]).ok());
+    done.expect(&[("inserted", left), ("already_present", LOST - left)]);
+    assert_eq!(dump(&incident.live), incident.before);
+    for (run, says) in [("nonsense", "knows no such run")] {
+        let refused = incident
+            .restore_with(&["--only-quarantined", run])
+            .expect_code(3);
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_retry_under_another_policy() {
+    let incident = incident(&KINDS[1]);
+    let first = Ledger::of(&incident.restore().expect_code(4));
+    let run = first.get("run").as_str().unwrap().to_owned();
+    let left = first.total("quarantined");
+    let rest = ("already_present", LOST - left);
+    let again = incident
+        .restore_with(&["--only-quarantined", &run])
+        .expect_code(4);
+    Ledger::of(&again).expect(&[rest, ("quarantined", left)]);
+    Ledger::of(&incident.verify(&[]).expect_code(1))
+        .expect(&[("identical", LOST - left), ("quarantined", left)]);
+    let remap = ["--only-quarantined", &run, "--on-conflict", "remap"];
+    let done = Ledger::of(&incident.restore_with(&remap).ok());
+    done.expect(&[("inserted", left - 1), rest, ("remapped", 1)]);
+    let all = Ledger::of(&incident.restore().ok());
+    all.expect(&[("already_present", LOST - 1), ("remapped", 1)]);
+}
+
+#[test]
+fn a_retry_looks_at_nothing_else() {
+    let incident = incident(&KINDS[1]);
+    let first = Ledger::of(&incident.restore().expect_code(4));
+    let run = first.get("run").as_str().unwrap().to_owned();
+    let left = first.total("quarantined");
+    incident.undo().ok();
+    // Of the others it says that they are pending, and it is not done with the bundle. What it depends on is not there.
+    let remap = ["--only-quarantined", &run, "--on-conflict", "remap"];
+    let plan = Ledger::of(&incident.run(&[&["restore"], &remap[..]].concat()).ok());
+    plan.expect(&[("quarantined", left), ("pending", LOST - left)]);
+    let again = incident.restore_with(&remap).expect_code(4);
+    Ledger::of(&again).expect(&[("quarantined", left), ("pending", LOST - left)]);
+    Ledger::of(&incident.verify(&[]).expect_code(1))
+        .expect(&[("missing", LOST - left), ("quarantined", left)]);
+    let reason = quarantined_reason(&again, &incident);
+    assert!(
+        reason.contains("which it references, is no longer in live"),
+        "{reason}"
+    );
+}

@@ -87,7 +87,7 @@ pub async fn look(
             let others: Vec<(usize, &BatchRow)> = others
                 .filter(|(_, row)| !table.kept.holds(row, batch))
                 .collect();
-            taken(session, (place, table), &others, &mut conflicts).await?;
+            taken(session, (place, table), &others, lock, &mut conflicts).await?;
         }
     }
     conflicts.append(&mut by_its_key);

@@ -8,7 +8,8 @@ use crate::ident::UnitId;
 use crate::journal::{self, History, Run, Store};
 use crate::pg::Session;
 
-use super::{Replacements, RestoreError, Settings, Targets, again, checks, kept};
+use super::conflict::find_probes;
+use super::{OnConflict, Replacements, RestoreError, Settings, Targets, again, checks, kept};
 
 /// A bundle, seen against live.
 pub(super) struct Prepared {
@@ -25,8 +26,9 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepared, RestoreError> {
     let live = introspect(session).await?;
     checks::server(session, &live).await?;
-    let targets = Targets::find(bundle, &live)?;
+    let mut targets = Targets::find(bundle, &live)?;
     checks::tables(session, &targets).await?;
+    find_probes(session, &mut targets).await?;
     let mut prepared = Prepared {
         live,
         targets,
@@ -66,6 +68,9 @@ impl Prepared {
         bundle: &Bundle,
         settings: &Settings,
     ) -> Result<(), RestoreError> {
+        if settings.on_conflict == OnConflict::Remap {
+            checks::stand_ins(session, &self.targets).await?;
+        }
         if let Some(run) = &settings.only_quarantined {
             self.only = Some(again::left_out(session, bundle, self, run).await?);
         }

@@ -15,6 +15,7 @@
 
 mod follow;
 mod holders;
+mod probe;
 mod recall;
 mod replacements;
 mod rewrite;
@@ -24,6 +25,10 @@ mod taken;
 
 use serde::Serialize;
 
+use super::Targets;
+use crate::pg::{PgError, Session};
+
+pub(super) use probe::Probe;
 pub(super) use recall::resolved_rows;
 pub(super) use replacements::Decided;
 pub use replacements::{Replacements, Resolution, Resolved};
@@ -43,6 +48,14 @@ pub enum OnConflict {
     Remap,
     /// It is left out, with what hangs from it.
     Skip,
+}
+
+/// Finds the constraints of the bundle's tables that columns alone do not tell.
+pub(super) async fn find_probes(session: &Session, targets: &mut Targets) -> Result<(), PgError> {
+    for table in &mut targets.tables {
+        table.probes = probe::find(session, table).await?;
+    }
+    Ok(())
 }
 
 impl OnConflict {

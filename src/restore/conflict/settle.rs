@@ -98,6 +98,9 @@ impl Replacements {
         }
         let mut new = false;
         for (table, mut keys) in in_the_way(targets, looked) {
+            if self.to_table(table).next().is_none() {
+                continue;
+            }
             keys.retain(|key| locked.insert((table, key.clone())));
             if !keys.is_empty() {
                 let keys: Vec<Key> = keys.into_iter().collect();

@@ -7,19 +7,21 @@ use crate::pg::{PgError, Session};
 
 use super::super::look::{Conflict, numbered};
 use super::super::{BatchRow, TargetTable, TargetUnique};
+use super::probe::probe;
 use super::sides::{BothSides, fields};
 
-/// Rows whose values under another unique constraint belong to another row of live.
+/// Rows whose values under another constraint than their key belong to another row of live.
 pub(in crate::restore) async fn taken(
     session: &Session,
     (place, table): (usize, &TargetTable),
     rows: &[(usize, &BatchRow)],
+    locked: bool,
     conflicts: &mut Vec<Conflict>,
 ) -> Result<(), PgError> {
     for unique in &table.uniques {
         by_columns(session, (place, table), unique, rows, conflicts).await?;
     }
-    Ok(())
+    probe(session, (place, table), rows, locked, conflicts).await
 }
 
 /// A constraint over columns in which NULLs are in nobody's way.

@@ -190,7 +190,6 @@ fn what_only_a_later_version_has_is_not_called_a_typing_error() {
     let story = Story::begin();
     for (args, name) in [
         (&["rehearse", "--on", "x"][..], "`rehearse`"),
-        (&["restore", "--only-quarantined=x"], "`--only-quarantined`"),
         (&["extract", "--wal", "archive"], "`--wal`"),
     ] {
         story.refuses(args, 2, &[name, "this version", "--help"]);

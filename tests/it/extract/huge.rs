@@ -28,6 +28,7 @@ fn a_row_whose_text_is_too_long_is_named() {
         case: Case::new(),
         before: String::new(),
         after_loss: String::new(),
+        restore_args: Vec::new(),
     };
     refused(
         &incident,

@@ -15,9 +15,9 @@ use crate::event::Event;
 use crate::ident::RunId;
 use crate::journal::{NewRun, RunState};
 use crate::pg::Conninfo;
-use crate::restore::{Execution, Interrupt, Settings, execute};
+use crate::restore::{Execution, Interrupt, Plan, Settings, compare, execute};
 
-use super::files;
+use super::{files, prediction};
 
 pub(super) async fn carry_out(
     context: &Context,
@@ -25,6 +25,7 @@ pub(super) async fn carry_out(
     conninfo: &Conninfo,
     bundle: &Bundle,
     settings: &Settings,
+    agreed: Option<&Plan>,
 ) -> Result<Code, Failure> {
     let salt = std::process::id() as u16 ^ context.clock.now().subsec_nanosecond() as u16;
     let run = RunId::new(context.clock.now(), salt);
@@ -55,7 +56,7 @@ pub(super) async fn carry_out(
         context.ui.event(&event);
     };
     let execution = execute(conninfo, bundle, settings, new, &interrupt, &sink).await?;
-    report(context, bundle, &execution)?;
+    report(context, bundle, &execution, agreed)?;
     leave_files(context, conninfo, bundle, &execution, &recorder).await?;
     Ok(match execution.state {
         RunState::Interrupted if args.max_units.is_none() => Code::Interrupted,
@@ -105,7 +106,12 @@ async fn leave_files(
     .hint("mend that and run the same command again: no row is inserted twice, and the files are written"))
 }
 
-fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(), Failure> {
+fn report(
+    context: &Context,
+    bundle: &Bundle,
+    execution: &Execution,
+    agreed: Option<&Plan>,
+) -> Result<(), Failure> {
     let total = execution.tally.total();
     if total.sum() != bundle.manifest.totals.rows {
         return Err(Failure::bug(format!(
@@ -115,6 +121,11 @@ fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(
             bundle.manifest.totals.rows
         )));
     }
+    // A run that was stopped has not had its say.
+    let ended = matches!(execution.state, RunState::Done | RunState::Partly);
+    let prediction = agreed
+        .filter(|_| ended)
+        .map(|plan| compare(plan, execution));
     let outcome = Outcome {
         command: "restore",
         run: Some(execution.run.clone()),
@@ -129,11 +140,16 @@ fn report(context: &Context, bundle: &Bundle, execution: &Execution) -> Result<(
             ("relinked", json!(0)),
             ("state", json!(execution.state)),
             ("bundle", json!(bundle.id)),
+            ("prediction", json!(prediction)),
         ],
     };
     match context.format {
         Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
-        Format::Text => context.ui.data(&outcome.text()),
+        Format::Text => {
+            let compared = prediction.iter().flat_map(prediction::lines);
+            let lines: Vec<String> = std::iter::once(outcome.text()).chain(compared).collect();
+            context.ui.data(&lines.join("\n"));
+        }
     }
     let verify = context.next_on("verify", &bundle.dir);
     let said = match execution.state {

@@ -3,6 +3,7 @@
 mod carry_out;
 mod conflicts;
 pub(super) mod files;
+mod prediction;
 mod show_plan;
 
 pub(super) use carry_out::listen_for_signals;
@@ -33,14 +34,27 @@ pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, 
         let plan = plan(&session, &bundle, &settings).await?;
         return show_plan::show(context, session.target(), &bundle, &plan, &settings);
     }
+    // The plan that was agreed upon is what the outcome is compared with. Planning anew only to compare would read all of the
+    // bundle's rows in live once more.
+    let mut agreed = None;
     if let Some(asked) = args.plan.clone() {
-        let fresh = plan(&session, &bundle, &settings).await?.id;
-        if fresh != asked {
+        let fresh = plan(&session, &bundle, &settings).await?;
+        if fresh.id != asked {
+            let fresh = fresh.id;
             return Err(RestoreError::PlanChanged { asked, fresh }.into());
         }
+        agreed = Some(fresh);
     }
     drop(session);
-    carry_out::carry_out(context, &args, &conninfo, &bundle, &settings).await
+    carry_out::carry_out(
+        context,
+        &args,
+        &conninfo,
+        &bundle,
+        &settings,
+        agreed.as_ref(),
+    )
+    .await
 }
 
 /// Opens a bundle; reading every file once can take a while.

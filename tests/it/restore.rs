@@ -17,6 +17,7 @@ mod neighbours;
 mod people;
 mod refused;
 mod resolve;
+mod resolve_again;
 mod resolve_resumed;
 mod retyped;
 mod rights;

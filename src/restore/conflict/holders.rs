@@ -104,7 +104,7 @@ impl TargetTable {
     }
 
     /// Values of these columns, where they all belong to the key.
-    pub(super) fn from_key(&self, key: &Key, columns: &[String]) -> Option<Key> {
+    pub(super) fn values_in_key(&self, key: &Key, columns: &[String]) -> Option<Key> {
         let place = |column: &String| self.key.iter().position(|k| k == column);
         let value = |column: &String| key.0.get(place(column)?).cloned();
         columns

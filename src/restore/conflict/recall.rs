@@ -90,7 +90,7 @@ impl Replacements {
             for ((number, columns), live) in references.iter().zip(row.live_key.iter().cycle()) {
                 let held = found.get(&(live.clone(), *number)).cloned().flatten();
                 // What is gone from live since is still what the unit was pointed to.
-                let held = held.or_else(|| targets.tables[table].from_key(live, columns));
+                let held = held.or_else(|| targets.tables[table].values_in_key(live, columns));
                 values.insert(*number, held);
             }
             let recorded = Recorded {

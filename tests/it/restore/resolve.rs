@@ -42,7 +42,7 @@ delete from users where id <= 4";
 /// Rows lost.
 pub(super) const LOST: u64 = 4 + 8 + 5 + 8 + 4 + 12;
 /// Rows of user 2, and those that refer to one of them: itself, 2 posts, 2 messages, 2 seats, a badge, 3 notes.
-const OF_TWO: u64 = 11;
+pub(super) const OF_TWO: u64 = 11;
 
 /// How user 2 comes to be in conflict.
 pub(super) struct Kind {
@@ -317,7 +317,7 @@ fn both_rows_stand_side_by_side_in_a_file_and_nowhere_else() {
     );
 }
 
-fn quarantined_reason(output: &Output, incident: &Incident) -> String {
+pub(super) fn quarantined_reason(output: &Output, incident: &Incident) -> String {
     assert!(output.stderr.contains("left out"), "{}", output.stderr);
     let left = incident.quarantine();
     left[0]["reason"].as_str().unwrap().to_owned()
@@ -372,148 +372,7 @@ fn the_same_row_at_its_new_place_is_there_already() {
     assert_eq!(refer_to(&incident, "102"), "0|0|1|0|0");
 }
 
-#[test]
-fn exactly_what_a_run_left_out_is_tried_again() {
-    let incident = incident(&KINDS[1]);
-    let plan = Ledger::of(&incident.run(&["restore"]).ok());
-    let left = plan.total("quarantined");
-    let first = Ledger::of(&incident.restore_with(&["--max-units", "1"]).expect_code(4));
-    let run = first.get("run").as_str().unwrap().to_owned();
-    let refused = incident
-        .restore_with(&["--only-quarantined", &run])
-        .expect_code(3);
-    assert!(refused.stderr.contains("was stopped"), "{}", refused.stderr);
-    incident.restore().expect_code(4);
-    let line = &incident.quarantine()[0];
-    assert_eq!(line["run"], serde_json::json!(run));
-    let retry = line["retry"].as_str().unwrap();
-    assert!(
-        retry.contains(&format!("restore --execute --only-quarantined {run}")),
-        "{retry}"
-    );
-
-    // What was deleted since is not brought back by a retry, nor anything else.
-    incident.live.run("delete from users where id = 102");
-    let plan = Ledger::of(&incident.run(&["restore", "--only-quarantined", &run]).ok());
-    plan.expect(&[("inserted", left), ("already_present", LOST - left)]);
-    let done = Ledger::of(&incident.restore_with(&["--only-quarantined", &run]).ok());
-    done.expect(&[("inserted", left), ("already_present", LOST - left)]);
-    assert_eq!(dump(&incident.live), incident.before);
-    for (run, says) in [("nonsense", "knows no such run")] {
-        let refused = incident
-            .restore_with(&["--only-quarantined", run])
-            .expect_code(3);
-        assert!(refused.stderr.contains(says), "{}", refused.stderr);
-    }
-}
-
-#[test]
-fn a_retry_under_another_policy() {
-    let incident = incident(&KINDS[1]);
-    let first = Ledger::of(&incident.restore().expect_code(4));
-    let run = first.get("run").as_str().unwrap().to_owned();
-    let left = first.total("quarantined");
-    let rest = ("already_present", LOST - left);
-    let again = incident
-        .restore_with(&["--only-quarantined", &run])
-        .expect_code(4);
-    Ledger::of(&again).expect(&[rest, ("quarantined", left)]);
-    Ledger::of(&incident.verify(&[]).expect_code(1))
-        .expect(&[("identical", LOST - left), ("quarantined", left)]);
-    let remap = ["--only-quarantined", &run, "--on-conflict", "remap"];
-    let done = Ledger::of(&incident.restore_with(&remap).ok());
-    done.expect(&[("inserted", left - 1), rest, ("remapped", 1)]);
-    let all = Ledger::of(&incident.restore().ok());
-    all.expect(&[("already_present", LOST - 1), ("remapped", 1)]);
-}
-
-#[test]
-fn a_retry_looks_at_nothing_else() {
-    let incident = incident(&KINDS[1]);
-    let first = Ledger::of(&incident.restore().expect_code(4));
-    let run = first.get("run").as_str().unwrap().to_owned();
-    let left = first.total("quarantined");
-    incident.undo().ok();
-    // Of the others it says that they are pending, and it is not done with the bundle. What it depends on is not there.
-    let remap = ["--only-quarantined", &run, "--on-conflict", "remap"];
-    let plan = Ledger::of(&incident.run(&[&["restore"], &remap[..]].concat()).ok());
-    plan.expect(&[("quarantined", left), ("pending", LOST - left)]);
-    let again = incident.restore_with(&remap).expect_code(4);
-    Ledger::of(&again).expect(&[("quarantined", left), ("pending", LOST - left)]);
-    Ledger::of(&incident.verify(&[]).expect_code(1))
-        .expect(&[("missing", LOST - left), ("quarantined", left)]);
-    let reason = quarantined_reason(&again, &incident);
-    assert!(
-        reason.contains("which it references, is no longer in live"),
-        "{reason}"
-    );
-}
-
 /// The server refuses what no look foresaw: the run says wherein it differs from the plan that was agreed upon.
-#[test]
-fn outcome_and_prediction_are_compared() {
-    let incident = incident(&KINDS[0]);
-    incident
-        .live
-        .run("alter table posts add constraint short check (title <> 'post 4') not valid");
-    let args = ["--on-conflict", "skip"];
-    let plan = Ledger::of(&incident.run(&[&["restore"], &args[..]].concat()).ok());
-    plan.expect(&[("inserted", LOST - OF_TWO), ("skipped", OF_TWO)]);
-    let id = plan.get("plan_id").as_str().unwrap().to_owned();
-    let unknown =
-        incident.restore_with(&["--on-conflict", "skip", "--max-units", "1", "--plan", &id]);
-    assert!(
-        Ledger::of(&unknown.expect_code(4))
-            .get("prediction")
-            .is_null(),
-        "not at its end"
-    );
-    let plan = Ledger::of(&incident.run(&[&["restore"], &args[..]].concat()).ok());
-    let id = plan.get("plan_id").as_str().unwrap().to_owned();
-    let done = incident
-        .restore_with(&["--on-conflict", "skip", "--plan", &id])
-        .expect_code(4);
-    let done = Ledger::of(&done);
-    let prediction = done.get("prediction");
-    assert_eq!(
-        (&prediction["held"], &prediction["plan"]),
-        (&false.into(), &id.into())
-    );
-    let unit = &prediction["units"][0];
-    assert!(unit["foretold"].is_null(), "{unit}");
-    assert!(
-        unit["outcome"].as_str().unwrap().contains("short"),
-        "{unit}"
-    );
-    let rows = prediction["rows"].as_array().unwrap();
-    let posts = rows
-        .iter()
-        .find(|r| r["table"] == "public.posts" && r["state"] == "quarantined");
-    assert_eq!(posts.unwrap()["foretold"], 0);
-
-    // People read the same.
-    let args = [
-        "restore",
-        "--execute",
-        "--unrehearsed",
-        "a test",
-        "--on-conflict",
-        "skip",
-    ];
-    let plan = Ledger::of(&incident.run(&["restore", "--on-conflict", "skip"]).ok());
-    let id = plan.get("plan_id").as_str().unwrap().to_owned();
-    let people = incident
-        .for_people(&[&args[..], &["--plan", &id]].concat())
-        .expect_code(4);
-    for part in [
-        "other than plan",
-        "was left out; in the plan it came",
-        "in the plan",
-    ] {
-        assert!(people.stdout.contains(part), "{part}: {}", people.stdout);
-    }
-}
-
 /// A row of live that is to stand in for another is locked, which takes a right.
 #[test]
 fn rights_to_stand_in_are_asked_beforehand() {

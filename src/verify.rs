@@ -11,10 +11,10 @@ use crate::bundle::{Bundle, BundleError, UnitRows};
 use crate::catalog::introspect;
 use crate::event::{Event, Sink};
 use crate::ident::{TableName, UnitId};
-use crate::journal::{self, Store};
+use crate::journal::{self, History, Store};
 use crate::pg::{PgError, Session};
 use crate::restore::excluded::{Dropped, Excluded, Rules, dropped};
-use crate::restore::{Batch, Presence, RestoreError, Targets, look};
+use crate::restore::{Batch, Presence, Replacements, Resolution, RestoreError, Targets, look};
 
 use bags::Bags;
 
@@ -57,6 +57,10 @@ pub struct Verdicts {
     pub gone_since: u64,
     /// Not in live, and it must not come back.
     pub excluded: u64,
+    /// A live row is used in its place.
+    pub remapped: u64,
+    /// Left out: its key or value was taken, or it hangs from a row of which that is so.
+    pub skipped: u64,
     /// Not in live, and no run left it out.
     pub missing: u64,
     /// Left out by the last run, with its unit.
@@ -64,15 +68,15 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// By name, in the order in which they are shown; states that this version never produces are zero.
+    /// By name, in the order in which they are shown.
     pub fn named(&self) -> Vec<(&'static str, u64)> {
         vec![
             ("identical", self.identical),
             ("changed_since", self.changed_since),
             ("gone_since", self.gone_since),
-            ("remapped", 0),
+            ("remapped", self.remapped),
             ("excluded", self.excluded),
-            ("skipped", 0),
+            ("skipped", self.skipped),
             ("missing", self.missing),
             ("quarantined", self.quarantined),
         ]
@@ -138,6 +142,8 @@ impl Verified {
                 changed_since: sum.changed_since + v.changed_since,
                 gone_since: sum.gone_since + v.gone_since,
                 excluded: sum.excluded + v.excluded,
+                remapped: sum.remapped + v.remapped,
+                skipped: sum.skipped + v.skipped,
                 missing: sum.missing + v.missing,
                 quarantined: sum.quarantined + v.quarantined,
             })
@@ -154,8 +160,12 @@ pub async fn verify(
     let live = introspect(session).await?;
     let mut targets = Targets::find(bundle, &live)?;
     let not_compared = not_compared(&mut targets);
-    let (restored, quarantined) = known(session, bundle).await?;
-    let bags = Bags::count(session, bundle, &targets).await?;
+    let history = known(session, bundle).await?;
+    let declared = rules.declared;
+    let mut replacements = Replacements::of_journal(bundle, &live, declared);
+    let resolved = &history.resolved;
+    replacements.learn(session, &targets, resolved).await?;
+    let bags = Bags::count(session, bundle, &targets, &replacements).await?;
     let mut verifier = Verifier {
         verified: Verified {
             tables: targets
@@ -171,8 +181,9 @@ pub async fn verify(
             other_content: Vec::new(),
         },
         excluded: Excluded::ask(session, bundle, &targets, &live, rules).await?,
-        restored,
-        quarantined,
+        restored: history.earlier,
+        quarantined: history.quarantined,
+        replacements,
         bags,
         targets: &targets,
     };
@@ -227,16 +238,12 @@ fn not_compared(targets: &mut Targets) -> Vec<NotCompared> {
     all
 }
 
-/// Units that some run restored, and units that the last run left out.
-async fn known(
-    session: &Session,
-    bundle: &Bundle,
-) -> Result<(HashSet<UnitId>, HashSet<UnitId>), VerifyError> {
+/// What all runs did.
+async fn known(session: &Session, bundle: &Bundle) -> Result<History, VerifyError> {
     if !journal::exists(session).await? {
-        return Ok(Default::default());
+        return Ok(History::default());
     }
-    let history = Store::new(session).history(&bundle.id, None).await?;
-    Ok((history.earlier, history.quarantined))
+    Ok(Store::new(session).history(&bundle.id, None).await?)
 }
 
 struct Verifier<'a> {
@@ -244,6 +251,7 @@ struct Verifier<'a> {
     excluded: Excluded,
     restored: HashSet<UnitId>,
     quarantined: HashSet<UnitId>,
+    replacements: Replacements,
     bags: Bags,
     targets: &'a Targets,
 }
@@ -262,6 +270,21 @@ impl Verifier<'_> {
             }
         }
         let batch = Batch::new(units, self.targets);
+        for (table, rows) in self.targets.tables.iter().zip(&batch.rows) {
+            sink(Event::TableProgress {
+                table: table.name.clone(),
+                rows: rows.len() as u64,
+            });
+        }
+        let (batch, resolved) = self.replacements.recall(self.targets, batch, &mut marked);
+        for row in resolved {
+            let verdicts = &mut self.verified.tables[row.table].1;
+            match row.state {
+                Resolution::Remapped => verdicts.remapped += 1,
+                Resolution::Skipped => verdicts.skipped += 1,
+                Resolution::Rewritten => {}
+            }
+        }
         let looked = look(session, self.targets, &batch, false).await?;
         for (i, table) in self.targets.tables.iter().enumerate() {
             for (n, (row, presence)) in batch.rows[i].iter().zip(&looked.presence[i]).enumerate() {
@@ -293,10 +316,6 @@ impl Verifier<'_> {
                     self.verified.lists(presence, name);
                 }
             }
-            sink(Event::TableProgress {
-                table: table.name.clone(),
-                rows: batch.rows[i].len() as u64,
-            });
         }
         Ok(())
     }

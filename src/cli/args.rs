@@ -279,7 +279,7 @@ pub(crate) struct Restore {
     /// Go ahead without a rehearsal; the reason is recorded
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) unrehearsed: Option<String>,
-    /// What to do with a unit that something is in the way of [default: quarantine]
+    /// What to do about a row whose key, or another value that must be unique, live has given to another row [default: quarantine]
     #[arg(long, value_name = "HOW")]
     pub(crate) on_conflict: Option<ConflictArg>,
     /// What to do about triggers of the tables written to; refused where there are some and nothing is said
@@ -291,6 +291,9 @@ pub(crate) struct Restore {
     /// Which references that the deletion set to NULL to fill
     #[arg(long, value_name = "WHICH")]
     pub(crate) relinks: Option<RelinksArg>,
+    /// Only the units that this run left out
+    #[arg(long, value_name = "RUN")]
+    pub(crate) only_quarantined: Option<String>,
     /// Stop after this many units; running again goes on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_units: Option<u64>,
@@ -299,14 +302,14 @@ pub(crate) struct Restore {
     pub(crate) max_unit_time: Option<String>,
 }
 
-/// What to do with a unit that something is in the way of.
+/// What to do about a row whose key or value is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ConflictArg {
-    /// Leave it out and list it
+    /// Leave out its unit and list it
     Quarantine,
-    /// Use the live row in its place (not in this version)
+    /// Use the live row in its place, and point what refers to the row to it
     Remap,
-    /// Leave out the row and what hangs from it (not in this version)
+    /// Leave out the row and what hangs from it
     Skip,
 }
 

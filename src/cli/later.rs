@@ -19,7 +19,7 @@ const COMMANDS: &[&str] = &[
     "man",
 ];
 
-const OPTIONS: &[&str] = &["--wal", "--max-unit-rows", "--only-quarantined", "--lost"];
+const OPTIONS: &[&str] = &["--wal", "--max-unit-rows", "--lost"];
 
 /// What to say where the command line was refused for something that only a later version has.
 pub(super) fn failure(error: &clap::Error) -> Option<Failure> {

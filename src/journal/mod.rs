@@ -8,6 +8,7 @@
 
 mod holds;
 mod lock;
+mod resolved;
 mod schema;
 mod sequences;
 mod states;
@@ -16,8 +17,10 @@ mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
+pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
-    ensure, ensure_holds, ensure_sequences, ensure_undos, exists, refuse_publication,
+    ensure, ensure_holds, ensure_resolved, ensure_sequences, ensure_undos, exists,
+    refuse_publication,
 };
 pub use sequences::{MovedSequence, SequenceMoves};
 pub use states::{IllegalEvent, RunEvent, RunState, next};

@@ -10,7 +10,9 @@ use super::JournalError;
 /// - 2: table `hold`. A journal of version 1 serves every command but `hold`, which adds the table.
 /// - 3: table `undo_rows`. A journal of an earlier version serves every command but `undo`, which adds the table.
 /// - 4: table `moved_sequence`. A journal of an earlier version gets it from the first restore that moves a sequence.
-const VERSION: i32 = 4;
+/// - 5: table `resolved`. A journal of an earlier version serves every command but `restore --on-conflict remap` and `skip`,
+///   which add the table.
+const VERSION: i32 = 5;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -101,6 +103,19 @@ create table if not exists reinstate.moved_sequence (
     began timestamptz not null default clock_timestamp(),
     primary key (run, sequence)
 );
+create table if not exists reinstate.resolved (
+    run text not null,
+    batch int8 not null,
+    n int8 not null,
+    unit int8 not null,
+    table_name text not null,
+    key text not null,
+    state text not null,
+    live_key text,
+    reason text not null,
+    primary key (run, batch, n),
+    foreign key (run, batch) references reinstate.batch
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -179,6 +194,13 @@ pub async fn ensure_undos(session: &Session) -> Result<(), JournalError> {
 /// Errors: as [`ensure`].
 pub async fn ensure_sequences(session: &Session) -> Result<(), JournalError> {
     ensure_table(session, "reinstate.moved_sequence", 4).await
+}
+
+/// Makes sure that the journal can record rows that do not go in as they are: one of an earlier version lacks the table.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_resolved(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.resolved", 5).await
 }
 
 /// Adds the table with which a version began.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::ident::{Key, RunId, UnitId, quote_literal};
 use crate::pg::{PgError, Session};
 
-use super::{JournalError, KeptRow, RunEvent, RunState, Undos, next};
+use super::{JournalError, KeptRow, ResolvedRow, ResolvedRows, RunEvent, RunState, Undos, next};
 
 /// A run as it begins.
 pub struct NewRun {
@@ -78,14 +78,13 @@ pub struct History {
     pub earlier: HashSet<UnitId>,
     /// Rows that an undo left where they were, of units that it took back.
     pub kept: HashSet<KeptRow>,
+    /// Rows of units that came back, and are still, that did not go in as they are.
+    pub resolved: Vec<ResolvedRow>,
     /// Units that the last run left out.
     pub quarantined: HashSet<UnitId>,
     /// The highest batch of the run at hand.
     pub last_batch: i64,
 }
-
-/// Settings of a run that are those of the last command, where it went on.
-const RESTATED: &[&str] = &["exclusions", "triggers", "accepted_triggers"];
 
 /// The journal of one database.
 pub struct Store<'a> {
@@ -144,16 +143,12 @@ impl<'a> Store<'a> {
         Ok(rows.iter().map(stated).collect())
     }
 
-    /// Records the settings with which a run goes on.
+    /// Records settings with which a run goes on: they replace those of the same names.
     pub async fn restate(&self, run: &RunId, settings: &Value) -> Result<(), JournalError> {
-        let restated: serde_json::Map<String, Value> = RESTATED
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), settings.get(name)?.clone())))
-            .collect();
         let sql = "update reinstate.run set settings = settings || $2::text::jsonb where run = $1";
-        let restated = Value::Object(restated).to_string();
+        let settings = settings.to_string();
         self.session
-            .execute("recording the settings", sql, &[&run.0, &restated])
+            .execute("recording the settings", sql, &[&run.0, &settings])
             .await?;
         Ok(())
     }
@@ -239,10 +234,23 @@ impl<'a> Store<'a> {
                 history.earlier.extend(units);
             }
         }
+        for (of, row) in ResolvedRows::new(self.session).all(bundle, None).await? {
+            let taken_back = undone
+                .units
+                .get(&of.0)
+                .is_some_and(|u| u.contains(&row.unit));
+            if !taken_back {
+                history.resolved.push(row);
+            }
+        }
         history.kept = undone.kept;
-        let sql = "select q.unit from reinstate.quarantined q where q.run = (
-                     select run from reinstate.run where bundle = $1 and kind = 'restore'
-                      order by started desc, run desc limit 1)";
+        // A run that retries what another left out speaks of those units only.
+        let sql = "with recursive said (run) as (
+                     (select run from reinstate.run where bundle = $1 and kind = 'restore'
+                       order by started desc, run desc limit 1)
+                     union select r.settings ->> 'only_quarantined' from reinstate.run r join said using (run)
+                            where r.settings ->> 'only_quarantined' is not null)
+                   select distinct q.unit from reinstate.quarantined q join said using (run)";
         for row in self
             .session
             .query("reading the journal", sql, &[&bundle])
@@ -253,6 +261,30 @@ impl<'a> Store<'a> {
                 .extend(UnitId::try_from(row.get::<_, i64>(0)).ok());
         }
         Ok(history)
+    }
+
+    /// The units that a run left out.
+    pub async fn left_out(&self, run: &RunId) -> Result<HashSet<UnitId>, JournalError> {
+        let sql = "select unit from reinstate.quarantined where run = $1";
+        let rows = self
+            .session
+            .ask("reading the journal", sql, &[&run.0])
+            .await?;
+        let units = rows
+            .iter()
+            .map(|row| UnitId::try_from(row.get::<_, i64>(0)));
+        Ok(units.filter_map(Result::ok).collect())
+    }
+
+    /// The run whose units a run retries, if it is such a run.
+    pub async fn only_quarantined(&self, run: &RunId) -> Result<Option<RunId>, JournalError> {
+        let sql = "select settings ->> 'only_quarantined' from reinstate.run where run = $1";
+        let rows = self
+            .session
+            .ask("reading the journal", sql, &[&run.0])
+            .await?;
+        let only = rows.first().and_then(|row| row.get::<_, Option<String>>(0));
+        Ok(only.map(RunId))
     }
 
     /// The SQL that claims a batch: the first statement of its transaction. It waits for a predecessor that is still

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::ident::{Key, RunId, UnitId, array_literal, quote_literal};
 use crate::pg::{Row, Session};
 
-use super::{JournalError, Run, RunState};
+use super::{JournalError, ResolvedRows, Run, RunState};
 
 const READING: &str = "reading the journal";
 
@@ -50,6 +50,8 @@ pub struct RestoredBatch {
     pub rows: Vec<RestoredRow>,
     /// Tables of which the journal has no keys: how many rows were inserted.
     pub counted: Vec<(String, u64)>,
+    /// Units with rows that did not go in as they are: taken back too, if no row of them went in at all.
+    pub resolved: Vec<UnitId>,
 }
 
 /// A row that an undo left where it was.
@@ -190,14 +192,19 @@ impl<'a> Undos<'a> {
             xmin: low(first.get(2)),
             rows: Vec::new(),
             counted: Vec::new(),
+            resolved: Vec::new(),
         };
         for row in &rows {
             if let Some(table) = row.get::<_, Option<String>>(3) {
                 batch.take(row, table);
             }
         }
-        if let Some(previous) = previous {
-            self.only_left(previous, &mut batch).await?;
+        match previous {
+            Some(previous) => self.only_left(previous, &mut batch).await?,
+            None => {
+                let resolved = ResolvedRows::new(self.session);
+                batch.resolved = resolved.units(restore, batch.batch).await?;
+            }
         }
         Ok(Some(batch))
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::excluded::{self, Marks};
 use super::look::{Presence, look};
 use super::run::Worker;
-use super::{Batch, RestoreError, Tally};
+use super::{Batch, Replacements, Resolution, RestoreError, Tally};
 use crate::bundle::UnitRows;
-use crate::journal::Store;
+use crate::journal::{ResolvedRows, Store};
 
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
@@ -33,6 +33,17 @@ impl Worker<'_> {
             states.already_present += table.already_present;
             states.gone_since += table.gone_since;
         }
+        let resolved = ResolvedRows::new(&self.session).totals(&self.run).await?;
+        for ((name, state), rows) in resolved {
+            let state = match state.as_str() {
+                "remapped" => Resolution::Remapped,
+                "skipped" => Resolution::Skipped,
+                _ => Resolution::Rewritten,
+            };
+            if let Some(i) = by_name.get(&name) {
+                tally.of(&targets.tables[*i].name).resolved(state, rows);
+            }
+        }
         for (name, rows) in store.quarantined_rows(&self.run).await? {
             if let Some(i) = by_name.get(&name) {
                 tally.of(&targets.tables[*i].name).quarantined += rows;
@@ -46,7 +57,7 @@ impl Worker<'_> {
             let rest = target.rows.saturating_sub(known);
             states.excluded += rest.min(std::mem::take(&mut excluded[i]));
             let known = states.sum();
-            if stopped {
+            if stopped || self.prepared.only.is_some() {
                 states.pending = target.rows.saturating_sub(known);
             }
         }
@@ -63,6 +74,7 @@ impl Worker<'_> {
             return Ok(excluded_rows);
         }
         let mut excluded = self.asked.clone();
+        let mut replacements = self.replacements.clone();
         let mut rows = self.bundle.read()?;
         let (mut units, mut size) = (Vec::new(), 0);
         while let Some(unit) = rows.next_unit()? {
@@ -71,17 +83,18 @@ impl Worker<'_> {
             if earlier.contains(&number) && !self.prepared.history.done.contains(&number) {
                 size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
                 units.push((unit, marks));
-            } else if !stopped || number <= self.last_read {
+            } else if self.prepared.chosen(number) && (!stopped || number <= self.last_read) {
                 for (table, rows) in excluded::count(&unit, &marks) {
                     excluded_rows[table] += rows;
                 }
             }
             if size >= ROWS_A_LOOK {
-                self.look_at(std::mem::take(&mut units), tally).await?;
+                self.look_at(std::mem::take(&mut units), &mut replacements, tally)
+                    .await?;
                 size = 0;
             }
         }
-        self.look_at(units, tally).await?;
+        self.look_at(units, &mut replacements, tally).await?;
         Ok(excluded_rows)
     }
 
@@ -89,6 +102,7 @@ impl Worker<'_> {
     async fn look_at(
         &self,
         units: Vec<(UnitRows, Marks)>,
+        replacements: &mut Replacements,
         tally: &mut Tally,
     ) -> Result<(), RestoreError> {
         if units.is_empty() {
@@ -104,6 +118,12 @@ impl Worker<'_> {
             plain.push(unit);
         }
         let batch = Batch::new(plain, targets);
+        let (batch, resolved) = replacements.recall(targets, batch, &mut marked);
+        for row in resolved {
+            tally
+                .of(&targets.tables[row.table].name)
+                .resolved(row.state, 1);
+        }
         let looked = look(&self.session, targets, &batch, false).await?;
         for (i, (table, presence)) in targets.tables.iter().zip(&looked.presence).enumerate() {
             let states = tally.of(&table.name);

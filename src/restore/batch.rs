@@ -20,10 +20,12 @@ pub struct BatchRow {
     pub line: Bytes,
     /// Its COPY line, as the bundle has it.
     pub stored: Bytes,
+    /// Its key in the bundle, where a reference in it was pointed to the row of live that takes the place of its parent.
+    pub was: Option<Key>,
 }
 
 /// Whole units.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// The units, in bundle order.
     pub units: Vec<UnitRecord>,
@@ -46,6 +48,7 @@ impl Batch {
                     key: target.key_of(&stored),
                     line: target.project(&stored),
                     stored,
+                    was: None,
                 }));
             }
             batch.units.push(record);
@@ -190,6 +193,7 @@ mod tests {
             key: Key(vec![(unit + 1).to_string()]),
             line: Bytes::new(),
             stored: Bytes::new(),
+            was: None,
         };
         Batch {
             rows: vec![(0..units.len()).map(row).collect()],

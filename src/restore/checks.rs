@@ -1,9 +1,10 @@
 //! What must hold before a row is written: refused here, by name and with the way out, or not at all.
 
 use crate::catalog::Schema;
-use crate::ident::quote_ident;
+use crate::ident::{TableName, quote_ident};
 use crate::pg::Session;
 
+use super::target::TargetRelation;
 use super::triggers::Treatment;
 use super::{RestoreError, Retyped, Targets};
 
@@ -104,37 +105,55 @@ pub(super) fn obstacles(targets: &Targets, treatment: &Treatment) -> Result<(), 
 
 /// Parents are locked against deletion before a row points at them.
 async fn parents(session: &Session, targets: &Targets) -> Result<(), RestoreError> {
-    let role = &session.target().role;
     for parent in targets.relations.iter().flatten().filter(|p| p.needed) {
-        let sql = "select has_table_privilege($1::regclass, 'SELECT'),
-                          has_any_column_privilege($1::regclass, 'UPDATE'), row_security_active($1::regclass)";
-        let name = parent.parent.sql();
-        let rows = session
-            .ask("looking at rights on referenced tables", sql, &[&name])
-            .await?;
-        let Some(row) = rows.first() else { continue };
-        let refuse = |reason: String| {
-            Err(RestoreError::Table {
-                table: parent.parent.clone(),
-                reason,
-            })
-        };
-        if !row.get::<_, bool>(0) || !row.get::<_, bool>(1) {
-            let columns = parent
-                .columns
-                .iter()
-                .map(|c| quote_ident(c))
-                .collect::<Vec<_>>()
-                .join(", ");
-            return refuse(format!(
-                "rows that the bundle's rows reference are locked there, which takes rights that role {role} lacks: \
-                 GRANT SELECT, UPDATE ({columns}) ON {name} TO {role} (docs/RIGHTS.md)"
-            ));
-        }
-        if row.get(2) {
-            return refuse(format!(
-                "row-level security limits what role {role} sees of the rows referenced; use a role with BYPASSRLS"
-            ));
+        lockable(session, parent).await?;
+    }
+    Ok(())
+}
+
+async fn lockable(session: &Session, parent: &TargetRelation) -> Result<(), RestoreError> {
+    let role = &session.target().role;
+    let sql = "select has_table_privilege($1::regclass, 'SELECT'),
+                      has_any_column_privilege($1::regclass, 'UPDATE'), row_security_active($1::regclass)";
+    let name = parent.parent.sql();
+    let rows = session
+        .ask("looking at rights on referenced tables", sql, &[&name])
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    let refuse = |reason: String| {
+        Err(RestoreError::Table {
+            table: parent.parent.clone(),
+            reason,
+        })
+    };
+    if !row.get::<_, bool>(0) || !row.get::<_, bool>(1) {
+        let columns = parent
+            .columns
+            .iter()
+            .map(|c| quote_ident(c))
+            .collect::<Vec<_>>()
+            .join(", ");
+        return refuse(format!(
+            "rows that the bundle's rows reference are locked there, which takes rights that role {role} lacks: \
+             GRANT SELECT, UPDATE ({columns}) ON {name} TO {role} (docs/RIGHTS.md)"
+        ));
+    }
+    if row.get(2) {
+        return refuse(format!(
+            "row-level security limits what role {role} sees of the rows referenced; use a role with BYPASSRLS"
+        ));
+    }
+    Ok(())
+}
+
+/// Live rows that take the place of others are locked while rows are pointed to them.
+pub(super) async fn stand_ins(session: &Session, targets: &Targets) -> Result<(), RestoreError> {
+    let own = |parent: &TableName| targets.tables.iter().any(|t| t.name == *parent);
+    for parent in targets.relations.iter().flatten() {
+        if own(&parent.parent) && !parent.needed {
+            lockable(session, parent).await?;
         }
     }
     Ok(())

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::ident::{RunId, TableName, quote_ident, quote_literal};
-use crate::journal::Store;
+use crate::journal::{ResolvedRows, Store};
 use crate::pg::copy::copy_in;
 use crate::pg::{PgError, Session};
 
+use super::conflict::{Decided, Met, Replacements, resolved_rows};
 use super::inserted::Inserted;
-use super::look::{Looked, Presence, look};
+use super::look::{Looked, Presence};
 use super::read_back::{XID8, units_of_absent};
 use super::suppressed::Guards;
 use super::triggers::Treatment;
@@ -19,14 +20,22 @@ use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
 
 /// How an attempt at a batch ended.
 pub(super) enum Attempt {
-    /// Committed; rows that triggers changed as they came in, by table.
-    Committed(Vec<(TableName, u64)>),
+    /// Committed, and what is to be kept of it.
+    Committed(Done),
     /// Rolled back: these are in the way of some of its units.
     InTheWay(Vec<Conflict>),
     /// Rolled back: an earlier attempt had committed after all.
     DoneBefore,
     /// Rolled back: it took longer than it may.
     TooSlow,
+}
+
+/// What a committed batch decided about rows in conflict.
+pub(super) struct Done {
+    pub(super) decided: Decided,
+    pub(super) met: Vec<Met>,
+    /// Rows that triggers changed as they came in, by table.
+    pub(super) changed: Vec<(TableName, u64)>,
 }
 
 /// Where batches go.
@@ -36,6 +45,7 @@ pub(super) struct Inserter<'a> {
     pub(super) run: &'a RunId,
     pub(super) treatment: &'a Treatment,
     pub(super) guards: &'a Guards,
+    pub(super) replacements: &'a Replacements,
     /// How long a batch may usually take.
     pub(super) usual: Duration,
 }
@@ -97,33 +107,44 @@ impl Inserter<'_> {
         {
             return Ok(Attempt::DoneBefore);
         }
-        let looked = look(self.session, self.targets, batch, true).await?;
+        let settled = self
+            .replacements
+            .settle(self.session, self.targets, batch, true);
+        let settled = settled.await?;
+        let (batch, looked) = (settled.batch.as_ref(), &settled.looked);
         if !looked.conflicts.is_empty() {
-            return Ok(Attempt::InTheWay(looked.conflicts));
+            return Ok(Attempt::InTheWay(settled.looked.conflicts));
         }
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }
         for group in &self.targets.groups {
             self.treatment.before(self.session, group).await?;
-            self.group(number, group, batch, &looked).await?;
+            self.group(number, group, batch, looked).await?;
             self.treatment.after(self.session, group).await?;
             if started.elapsed() > limit {
                 return Ok(Attempt::TooSlow);
             }
         }
         self.treatment.settle(self.session).await?;
-        let in_the_way = self.violations(number, batch, &looked, limit).await?;
+        let in_the_way = self.violations(number, batch, looked, limit).await?;
         if !in_the_way.is_empty() {
             return Ok(Attempt::InTheWay(in_the_way));
         }
-        let changed = self.changed(number, batch, &looked).await?;
-        self.journal(number, batch, &looked).await?;
+        let changed = self.changed(number, batch, looked).await?;
+        self.journal(number, batch, looked).await?;
+        let resolved = resolved_rows(self.targets, batch, &settled.resolved);
+        let rows = ResolvedRows::new(self.session);
+        rows.record(self.run, number, &resolved).await?;
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }
         self.session.batch("committing a batch", "commit").await?;
-        Ok(Attempt::Committed(changed))
+        Ok(Attempt::Committed(Done {
+            decided: settled.decided,
+            met: settled.met,
+            changed,
+        }))
     }
 
     /// What the rows violate of all that the server does not check where triggers are suppressed.

@@ -10,9 +10,10 @@ use bytes::Bytes;
 
 use crate::bundle::Need;
 use crate::ident::{Key, TableName, UnitId, qualified_list};
-use crate::pg::copy::{CopyLines, raw_fields, unescape};
+use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
+use super::conflict::{BothSides, other_content, taken};
 use super::{Batch, BatchRow, TargetTable, Targets};
 
 /// What live has under a row's key.
@@ -39,6 +40,10 @@ pub struct Conflict {
     pub missing_parent: bool,
     /// The server's code for what would have happened.
     pub sqlstate: &'static str,
+    /// The row whose key or value is taken: table and place in the batch.
+    pub row: Option<(usize, usize)>,
+    /// Both rows, where one of live is in the way of one of the bundle.
+    pub sides: Option<Box<BothSides>>,
 }
 
 /// What a look found.
@@ -59,9 +64,10 @@ pub async fn look(
 ) -> Result<Looked, PgError> {
     let mut conflicts = missing_parents(session, targets, batch, lock).await?;
     let mut presence = Vec::with_capacity(targets.tables.len());
-    for (table, rows) in targets.tables.iter().zip(&batch.rows) {
-        let mut found = if rows.is_empty() || !table.keyed() {
-            vec![Presence::Absent; rows.len()]
+    let mut by_its_key = Vec::new();
+    for (place, (table, rows)) in targets.tables.iter().zip(&batch.rows).enumerate() {
+        let (mut found, others) = if rows.is_empty() || !table.keyed() {
+            (vec![Presence::Absent; rows.len()], Vec::new())
         } else {
             by_key(session, table, rows).await?
         };
@@ -70,42 +76,33 @@ pub async fn look(
                 *found = Presence::Same;
             }
         }
-        presence.push(found);
-        if !rows.is_empty() {
-            let others: Vec<&BatchRow> = rows
-                .iter()
-                .filter(|r| !table.kept.holds(r, batch))
-                .collect();
-            taken(session, table, &others, &mut conflicts).await?;
-        }
-    }
-    for (table, (rows, found)) in targets.tables.iter().zip(batch.rows.iter().zip(&presence)) {
-        for (row, presence) in rows.iter().zip(found) {
-            if *presence == Presence::Other {
-                conflicts.push(Conflict {
-                    unit: row.unit,
-                    table: table.name.clone(),
-                    reason: format!(
-                        "{} {} exists in live with other content",
-                        table.name, row.key
-                    ),
-                    missing_parent: false,
-                    sqlstate: "23505",
-                });
+        for (n, content) in others {
+            if found[n] == Presence::Other {
+                by_its_key.push(other_content(table, (place, n), &rows[n], &content));
             }
         }
+        presence.push(found);
+        if !rows.is_empty() {
+            let others = rows.iter().enumerate();
+            let others: Vec<(usize, &BatchRow)> = others
+                .filter(|(_, row)| !table.kept.holds(row, batch))
+                .collect();
+            taken(session, (place, table), &others, lock, &mut conflicts).await?;
+        }
     }
+    conflicts.append(&mut by_its_key);
     Ok(Looked {
         presence,
         conflicts,
     })
 }
 
+/// What live has under each key, and the lines of those with other content.
 async fn by_key(
     session: &Session,
     table: &TargetTable,
     rows: &[BatchRow],
-) -> Result<Vec<Presence>, PgError> {
+) -> Result<(Vec<Presence>, Vec<(usize, Bytes)>), PgError> {
     let sql = format!(
         "copy (select k.n, {} from {} join {} t on {}) to stdout",
         qualified_list("t", &table.columns),
@@ -114,6 +111,7 @@ async fn by_key(
         table.locator.matches("t"),
     );
     let mut presence = vec![Presence::Absent; rows.len()];
+    let mut others = Vec::new();
     let mut lines = CopyLines::start(session, &format!("looking at {}", table.name), &sql).await?;
     while let Some(line) = lines.next().await? {
         let Some((n, content)) = numbered(&line) else {
@@ -123,11 +121,12 @@ async fn by_key(
             presence[n] = if content == row.line {
                 Presence::Same
             } else {
+                others.push((n, content));
                 Presence::Other
             };
         }
     }
-    Ok(presence)
+    Ok((presence, others))
 }
 
 /// Position (from 0) and the rest of a line that begins with a position (from 1).
@@ -137,65 +136,6 @@ pub(super) fn numbered(line: &Bytes) -> Option<(usize, Bytes)> {
     let n: usize = number.parse().ok()?;
     let rest = tab.map_or_else(Bytes::new, |t| line.slice(t + 1..));
     Some((n.checked_sub(1)?, rest))
-}
-
-/// Rows whose values under another unique constraint belong to another row of live.
-async fn taken(
-    session: &Session,
-    table: &TargetTable,
-    rows: &[&BatchRow],
-    conflicts: &mut Vec<Conflict>,
-) -> Result<(), PgError> {
-    for unique in &table.uniques {
-        let (name, columns) = (&unique.name, &unique.columns);
-        let listed: Vec<(&BatchRow, Key)> = rows
-            .iter()
-            .filter_map(|r| Some((*r, table.values_of(&r.stored, unique)?)))
-            .collect();
-        if listed.is_empty() {
-            continue;
-        }
-        let locator = crate::catalog::Locator::by_names(&table.live, columns);
-        // By COPY, so that the holder's key reads as the bundle writes keys (a boolean is `t`, not `true`).
-        let columns_of_key = match table.keyed() {
-            true => format!(", {}", table.locator.columns("t").join(", ")),
-            false => String::new(),
-        };
-        let sql = format!(
-            "copy (select k.n{columns_of_key} from {} join {} t on {}) to stdout",
-            locator.list(listed.iter().map(|l| &l.1)),
-            table.live.from_sql(),
-            locator.matches("t"),
-        );
-        let doing = format!("looking at {} by {name}", table.name);
-        let mut lines = CopyLines::start(session, &doing, &sql).await?;
-        while let Some(line) = lines.next().await? {
-            let Some((n, key)) = numbered(&line) else {
-                continue;
-            };
-            let Some((row, _)) = listed.get(n) else {
-                continue;
-            };
-            let holder = Key(raw_fields(&key)
-                .map(|f| unescape(f).unwrap_or_default())
-                .collect());
-            if holder != row.key || !table.keyed() {
-                conflicts.push(Conflict {
-                    unit: row.unit,
-                    table: table.name.clone(),
-                    reason: format!(
-                        "{} {}: its value under unique {name} ({}) now belongs to row {holder} of live",
-                        table.name,
-                        row.key,
-                        columns.join(", "),
-                    ),
-                    missing_parent: false,
-                    sqlstate: "23505",
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Parents that live lacks.
@@ -265,6 +205,8 @@ async fn missing_parents(
                     ),
                     missing_parent: true,
                     sqlstate: "23503",
+                    row: None,
+                    sides: None,
                 }));
             }
         }

@@ -13,8 +13,10 @@
 //! error. No live row is ever updated or deleted.
 
 mod account;
+mod again;
 mod batch;
 mod checks;
+mod conflict;
 pub mod excluded;
 mod fields;
 mod insert;
@@ -22,6 +24,7 @@ mod inserted;
 mod kept;
 mod look;
 mod plan;
+mod prediction;
 mod prepare;
 mod read_back;
 mod retry;
@@ -38,8 +41,10 @@ mod work;
 mod writers;
 
 pub use batch::{Batch, BatchRow};
+pub use conflict::{BothSides, Met, OnConflict, Replacements, Resolution, Resolved};
 pub use look::{Conflict, Looked, Presence, look};
 pub use plan::{LargeUnit, Plan, TablePlan, plan};
+pub use prediction::{Prediction, compare};
 pub use retype::Retyped;
 pub use run::{Execution, Interrupt, execute};
 pub use sequences::SequenceMove;
@@ -54,7 +59,7 @@ use excluded::{Dropped, Rules};
 use crate::bundle::BundleError;
 use crate::catalog::Relation;
 use crate::evidence::{EvidenceError, Exclusion};
-use crate::ident::TableName;
+use crate::ident::{RunId, TableName};
 use crate::journal::JournalError;
 use crate::pg::PgError;
 
@@ -73,6 +78,10 @@ pub struct Settings {
     pub triggers: Option<Triggers>,
     /// Triggers that may fire although triggers are suppressed: `schema.table.trigger`, as shown.
     pub accepted_triggers: Vec<String>,
+    /// What is done about a row whose key or value is taken.
+    pub on_conflict: OnConflict,
+    /// Only the units that this run left out.
+    pub only_quarantined: Option<RunId>,
     /// References that no foreign key states: what hangs from an excluded row hangs by them too.
     #[serde(skip)]
     pub declared: Vec<Relation>,
@@ -97,6 +106,8 @@ impl Default for Settings {
             exclusions: Vec::new(),
             triggers: None,
             accepted_triggers: Vec::new(),
+            on_conflict: OnConflict::Quarantine,
+            only_quarantined: None,
             declared: Vec::new(),
         }
     }
@@ -184,6 +195,25 @@ pub enum RestoreError {
         role: String,
         /// What gives it the right.
         way_out: String,
+    },
+    /// There is nothing to try again.
+    #[error(
+        "--only-quarantined {run}: {reason}; quarantine.jsonl of the case, and the journal, name the run"
+    )]
+    NothingLeftOut {
+        /// The run asked for.
+        run: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Another run has not ended.
+    #[error(
+        "run {run} of this bundle was stopped: restore --execute without --only-quarantined goes on with it, and gives what it \
+         left out another chance"
+    )]
+    Unfinished {
+        /// The run.
+        run: String,
     },
     /// The plan that was agreed upon is not what would happen now.
     #[error(

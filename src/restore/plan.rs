@@ -9,13 +9,15 @@ use crate::bundle::{Bundle, UnitRows};
 use crate::ident::{TableName, UnitId};
 use crate::pg::Session;
 
+use super::conflict::root_name;
 use super::excluded::{self, Dropped, Excluded, Marks, dropped};
 use super::look::{Presence, look};
 use super::prepare::prepare;
 use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{
-    Batch, Conflict, RestoreError, Retyped, SequenceMove, Settings, Tally, Targets, sequences,
+    Batch, Conflict, Met, Replacements, Resolved, RestoreError, Retyped, SequenceMove, Settings,
+    Tally, Targets, sequences,
 };
 
 /// Rows that one look takes.
@@ -86,6 +88,8 @@ pub struct Plan {
     pub tables: BTreeMap<TableName, TablePlan>,
     /// Units that would be left out, with the first reason: unit, root, reason, code.
     pub left_out: Vec<(UnitId, String, String, Option<String>)>,
+    /// Rows of live in the way of rows of the bundle, and what would become of those.
+    pub conflicts: Vec<Met>,
     /// Batches, about.
     pub batches: u64,
     /// Units that are a batch for themselves, largest first.
@@ -108,7 +112,8 @@ pub async fn plan(
     bundle: &Bundle,
     settings: &Settings,
 ) -> Result<Plan, RestoreError> {
-    let prepared = prepare(session, bundle).await?;
+    let mut prepared = prepare(session, bundle).await?;
+    prepared.choose(session, bundle, settings).await?;
     let (targets, live) = (&prepared.targets, &prepared.live);
     let treatment = Treatment::of(targets, settings)?;
     treatment.allowed(session).await?;
@@ -123,6 +128,8 @@ pub async fn plan(
         out: HashSet::new(),
         excluded_but_back: 0,
         batches: Batches::default(),
+        conflicts: Vec::new(),
+        replacements: prepared.replacements(session, bundle, settings).await?,
     };
     for target in &prepared.targets.tables {
         planner.tally.of(&target.name);
@@ -145,6 +152,10 @@ pub async fn plan(
     let (mut pending, mut size) = (Vec::new(), 0);
     while let Some(unit) = rows.next_unit()? {
         let marks = excluded.marks(&prepared.targets, &unit);
+        if !restored(unit.0.unit) && !prepared.chosen(unit.0.unit) {
+            planner.passed_over(&unit);
+            continue;
+        }
         planner.excluded(&unit, &marks, restored(unit.0.unit));
         // What has come back already is looked at as it is.
         let unit = match restored(unit.0.unit) {
@@ -155,6 +166,10 @@ pub async fn plan(
                 sequences::meet(&mut numbering, &unit);
                 unit
             }
+        };
+        let unit = match prepared.only {
+            Some(_) => alone(unit, |u| restored(u) || prepared.chosen(u)),
+            None => unit,
         };
         size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
         pending.push(unit);
@@ -179,6 +194,7 @@ pub async fn plan(
         left_out,
         excluded_but_back,
         batches,
+        conflicts,
         ..
     } = planner;
     let (batches, large_units) = batches.counted();
@@ -186,6 +202,7 @@ pub async fn plan(
         id,
         tables,
         left_out,
+        conflicts,
         batches,
         large_units,
         resumes: prepared
@@ -200,6 +217,14 @@ pub async fn plan(
     })
 }
 
+/// Where not all units come, what one needs of another that does not is looked for in live.
+fn alone(mut unit: UnitRows, comes: impl Fn(UnitId) -> bool) -> UnitRows {
+    for need in &mut unit.0.needs {
+        need.unit = need.unit.filter(|u| comes(*u));
+    }
+    unit
+}
+
 struct Planner<'a> {
     targets: &'a Targets,
     tally: Tally,
@@ -208,6 +233,8 @@ struct Planner<'a> {
     out: HashSet<UnitId>,
     excluded_but_back: u64,
     batches: Batches,
+    conflicts: Vec<Met>,
+    replacements: Replacements,
 }
 
 /// Counts the batches as a run fills them: whole units, until a batch has its rows.
@@ -253,21 +280,105 @@ impl Planner<'_> {
         }
     }
 
+    /// Counts the rows of a unit that is not tried.
+    fn passed_over(&mut self, unit: &UnitRows) {
+        for (table, rows) in &unit.1 {
+            let name = &self.targets.tables[*table].name;
+            self.tally.of(name).pending += rows.len() as u64;
+        }
+    }
+
     async fn batch(
         &mut self,
         session: &Session,
         batch: Batch,
         restored: &impl Fn(UnitId) -> bool,
     ) -> Result<(), RestoreError> {
+        let (back, coming) = batch.split(|unit| restored(unit.unit));
+        self.back(session, back).await?;
+        self.coming(session, coming).await
+    }
+
+    /// Units that an earlier run brought back: they are left as they are now.
+    async fn back(&mut self, session: &Session, batch: Batch) -> Result<(), RestoreError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let looked = look(session, self.targets, &batch, false).await?;
-        let mut why: BTreeMap<usize, &Conflict> = BTreeMap::new();
-        for conflict in &looked.conflicts {
-            if restored(batch.units[conflict.unit].unit) {
-                continue;
+        let targets = self.targets;
+        let recalled = self.replacements.recall(targets, batch, &mut Vec::new());
+        let (batch, resolved) = recalled;
+        self.count_resolved(&resolved, |_| true);
+        let looked = look(session, targets, &batch, false).await?;
+        for (table, presence) in targets.tables.iter().zip(&looked.presence) {
+            let states = self.tally.of(&table.name);
+            for presence in presence {
+                match presence {
+                    Presence::Absent if table.keyed() => states.gone_since += 1,
+                    _ => states.already_present += 1,
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Units that are to come.
+    async fn coming(&mut self, session: &Session, batch: Batch) -> Result<(), RestoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let targets = self.targets;
+        let settled = self.replacements.settle(session, targets, &batch, false);
+        let settled = settled.await?;
+        self.leave_out(&batch, &settled.looked.conflicts);
+        let out: Vec<bool> = batch
+            .units
+            .iter()
+            .map(|unit| self.out.contains(&unit.unit))
+            .collect();
+        for (table, rows) in targets.tables.iter().zip(&batch.rows) {
+            let left = rows.iter().filter(|row| out[row.unit]).count() as u64;
+            self.tally.of(&table.name).quarantined += left;
+        }
+        self.count_resolved(&settled.resolved, |unit| !out[unit]);
+        let mut to_insert = vec![0; batch.units.len()];
+        let places = settled.batch.rows.iter().zip(&settled.looked.presence);
+        for (table, (rows, presence)) in targets.tables.iter().zip(places) {
+            let states = self.tally.of(&table.name);
+            for (row, presence) in rows.iter().zip(presence).filter(|(r, _)| !out[r.unit]) {
+                match presence {
+                    Presence::Absent => {
+                        states.inserted += 1;
+                        to_insert[row.unit] += 1;
+                    }
+                    Presence::Same | Presence::Other => states.already_present += 1,
+                }
+            }
+        }
+        for (n, rows) in to_insert.into_iter().enumerate() {
+            let root = || root_name(targets, &batch, n);
+            self.batches.add(rows, batch.units[n].unit, root);
+        }
+        self.conflicts.extend(settled.met.into_iter().map(
+            |met| match self.out.contains(&met.unit) {
+                true => met.left_out(),
+                false => met,
+            },
+        ));
+        self.replacements.keep(settled.decided);
+        Ok(())
+    }
+
+    fn count_resolved(&mut self, resolved: &[Resolved], counts: impl Fn(usize) -> bool) {
+        for row in resolved.iter().filter(|row| counts(row.unit)) {
+            let name = &self.targets.tables[row.table].name;
+            self.tally.of(name).resolved(row.state, 1);
+        }
+    }
+
+    /// Units that something is in the way of, and those that depend on one left out.
+    fn leave_out(&mut self, batch: &Batch, conflicts: &[Conflict]) {
+        let mut why: BTreeMap<usize, &Conflict> = BTreeMap::new();
+        for conflict in conflicts {
             if why.insert(conflict.unit, conflict).is_none() || conflict.missing_parent {
                 let entry = self.tables.entry(conflict.table.clone()).or_default();
                 if conflict.missing_parent {
@@ -289,58 +400,28 @@ impl Planner<'_> {
                 (None, None) => None,
             };
             if let Some((reason, sqlstate)) = reason {
-                let root = format!(
-                    "{} {}",
-                    self.targets.tables[unit.root.table].name, unit.root.key
-                );
+                let root = root_name(self.targets, batch, position);
                 self.out.insert(unit.unit);
                 self.left_out.push((unit.unit, root, reason, sqlstate));
             }
         }
-        let mut to_insert = vec![0; batch.units.len()];
-        for (table, (rows, presence)) in self
-            .targets
-            .tables
-            .iter()
-            .zip(batch.rows.iter().zip(&looked.presence))
-        {
-            let states = self.tally.of(&table.name);
-            for (row, presence) in rows.iter().zip(presence) {
-                let unit = batch.units[row.unit].unit;
-                match presence {
-                    _ if self.out.contains(&unit) => states.quarantined += 1,
-                    // What an earlier run brought back is left as it is now.
-                    Presence::Absent if restored(unit) && table.keyed() => states.gone_since += 1,
-                    Presence::Absent if restored(unit) => states.already_present += 1,
-                    Presence::Absent => {
-                        states.inserted += 1;
-                        to_insert[row.unit] += 1;
-                    }
-                    Presence::Same | Presence::Other => states.already_present += 1,
-                }
-            }
-        }
-        for (unit, rows) in batch.units.iter().zip(to_insert) {
-            let root = || {
-                format!(
-                    "{} {}",
-                    self.targets.tables[unit.root.table].name, unit.root.key
-                )
-            };
-            self.batches.add(rows, unit.unit, root);
-        }
-        Ok(())
     }
 
     /// Rows that have come back meanwhile count as if they were still to come.
     fn id(&self, bundle: &Bundle, settings: &Settings) -> String {
         let mut digest = Sha256::new();
         digest.update(&bundle.id);
+        digest.update(settings.on_conflict.name());
         for (table, states) in &self.tally.0 {
             let coming = states.inserted + states.already_present;
             digest.update(format!(
-                "{table} {coming} {} {} {}\n",
-                states.gone_since, states.quarantined, states.excluded
+                "{table} {coming} {} {} {} {} {} {}\n",
+                states.gone_since,
+                states.quarantined,
+                states.excluded,
+                states.remapped,
+                states.skipped,
+                states.pending
             ));
         }
         if let Some(triggers) = settings.triggers {

@@ -1,11 +1,15 @@
 //! What planning and executing start from: live's schema, the bundle's tables in it, and what the journal knows.
 
+use std::collections::HashSet;
+
 use crate::bundle::Bundle;
 use crate::catalog::{Schema, introspect};
+use crate::ident::UnitId;
 use crate::journal::{self, History, Run, Store};
 use crate::pg::Session;
 
-use super::{RestoreError, Targets, checks, kept};
+use super::conflict::find_probes;
+use super::{OnConflict, Replacements, RestoreError, Settings, Targets, again, checks, kept};
 
 /// A bundle, seen against live.
 pub(super) struct Prepared {
@@ -14,19 +18,23 @@ pub(super) struct Prepared {
     /// The last restore of this bundle here.
     pub(super) last: Option<Run>,
     pub(super) history: History,
+    /// The only units that are tried, where not all are.
+    pub(super) only: Option<HashSet<UnitId>>,
 }
 
 /// Looks at live. Reads only.
 pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepared, RestoreError> {
     let live = introspect(session).await?;
     checks::server(session, &live).await?;
-    let targets = Targets::find(bundle, &live)?;
+    let mut targets = Targets::find(bundle, &live)?;
     checks::tables(session, &targets).await?;
+    find_probes(session, &mut targets).await?;
     let mut prepared = Prepared {
         live,
         targets,
         last: None,
         history: History::default(),
+        only: None,
     };
     if journal::exists(session).await? {
         prepared.read_journal(session, bundle).await?;
@@ -51,5 +59,39 @@ impl Prepared {
             .await?;
         kept::note(session, &mut self.targets, &self.history.kept).await?;
         Ok(())
+    }
+
+    /// Learns which units are tried, where not all are.
+    pub(super) async fn choose(
+        &mut self,
+        session: &Session,
+        bundle: &Bundle,
+        settings: &Settings,
+    ) -> Result<(), RestoreError> {
+        if settings.on_conflict == OnConflict::Remap {
+            checks::stand_ins(session, &self.targets).await?;
+        }
+        if let Some(run) = &settings.only_quarantined {
+            self.only = Some(again::left_out(session, bundle, self, run).await?);
+        }
+        Ok(())
+    }
+
+    /// Whether a unit is tried.
+    pub(super) fn chosen(&self, unit: UnitId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&unit))
+    }
+
+    /// Rows that did not go in as they are, of units that have come back.
+    pub(super) async fn replacements(
+        &self,
+        session: &Session,
+        bundle: &Bundle,
+        settings: &Settings,
+    ) -> Result<Replacements, RestoreError> {
+        let mut replacements = Replacements::new(bundle, &self.live, settings);
+        let resolved = &self.history.resolved;
+        replacements.learn(session, &self.targets, resolved).await?;
+        Ok(replacements)
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::Event;
 use crate::ident::TableName;
-use crate::journal::{JournalError, RunLock};
+use crate::journal::{JournalError, ResolvedRow, ResolvedRows, RunLock};
 use crate::pg::{Access, PgError, Session};
 
 use super::insert::Attempt;
@@ -37,8 +37,10 @@ impl Worker<'_> {
             let started = Instant::now();
             let attempt = self.inserter().attempt(number, batch, limit).await;
             match attempt {
-                Ok(Attempt::Committed(changed)) => {
-                    self.note_changed(number, changed);
+                Ok(Attempt::Committed(done)) => {
+                    self.note_changed(number, done.changed);
+                    self.replacements.keep(done.decided);
+                    self.met.extend(done.met);
                     self.committed(number, batch, started.elapsed());
                     return Ok(Outcome::Done);
                 }
@@ -46,6 +48,7 @@ impl Worker<'_> {
                 Ok(Attempt::TooSlow) => return Ok(Outcome::TooSlow),
                 Ok(Attempt::DoneBefore) => {
                     // Our own attempt had committed before its connection was lost; nobody else holds the run lock.
+                    self.recall(number, batch).await?;
                     self.committed(number, batch, started.elapsed());
                     return Ok(Outcome::Done);
                 }
@@ -94,6 +97,20 @@ impl Worker<'_> {
         tokio::time::sleep(next.pause_before()).await;
         self.barred = Some(next);
         true
+    }
+
+    /// Learns from the journal what a batch decided whose commit we did not see.
+    async fn recall(&mut self, number: i64, batch: &Batch) -> Result<(), RestoreError> {
+        let rows = ResolvedRows::new(&self.session);
+        let rows = rows.all(&self.bundle.id, Some((&self.run, number))).await?;
+        let rows: Vec<ResolvedRow> = rows.into_iter().map(|(_, row)| row).collect();
+        let targets = &self.prepared.targets;
+        self.replacements
+            .learn(&self.session, targets, &rows)
+            .await?;
+        self.replacements
+            .recall(targets, batch.clone(), &mut Vec::new());
+        Ok(())
     }
 
     fn committed(&mut self, number: i64, batch: &Batch, took: Duration) {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::bundle::{Bundle, BundleRows};
 use crate::event::{Event, Sink};
 use crate::ident::{RunId, TableName, UnitId};
@@ -17,7 +19,10 @@ use super::prepare::{Prepared, prepare};
 use super::suppressed::Guards;
 use super::triggers::{Treated, Treatment};
 use super::waiting::{Turn, Waiting};
-use super::{Batch, RestoreError, SequenceMove, Settings, Tally, checks, sequences};
+use super::{
+    Batch, Met, OnConflict, Replacements, RestoreError, SequenceMove, Settings, Tally, checks,
+    sequences,
+};
 
 /// Rows of the first batch; the number then follows the time that batches take.
 const FIRST_BATCH: usize = 500;
@@ -54,6 +59,8 @@ pub struct Execution {
     pub changed: BTreeMap<TableName, u64>,
     /// Sequences that were moved forward, and those that should have been.
     pub sequences: Vec<SequenceMove>,
+    /// Conflicts met, and what became of them.
+    pub met: Vec<Met>,
 }
 
 /// Carries a restore out, or goes on with one that was stopped.
@@ -81,11 +88,17 @@ pub async fn execute(
     }
     let (targets, live) = (&prepared.targets, &prepared.live);
     let excluded = Excluded::ask(&session, bundle, targets, live, settings.rules()).await?;
+    prepared.choose(&session, bundle, settings).await?;
     let unfinished = prepared.last.as_ref().is_some_and(|r| r.state.unfinished());
-    journal::ensure(&session).await?;
+    match settings.on_conflict {
+        OnConflict::Quarantine => journal::ensure(&session).await?,
+        OnConflict::Remap | OnConflict::Skip => journal::ensure_resolved(&session).await?,
+    }
     RunLock::take(&session, unfinished).await?;
     // What the last run did is only certain once nobody else can be at work.
     prepared.read_journal(&session, bundle).await?;
+    prepared.choose(&session, bundle, settings).await?;
+    let replacements = prepared.replacements(&session, bundle, settings).await?;
     let limit = time_limit(&session).await?;
     let (numbering, moves) = sequences::reckon(&session, bundle, &prepared, &excluded).await?;
     if moves.iter().any(|m| m.to.is_some()) {
@@ -108,6 +121,8 @@ pub async fn execute(
     let mut work = Worker {
         asked: excluded.clone(),
         excluded,
+        replacements,
+        met: Vec::new(),
         last_read: 0,
         conninfo,
         session,
@@ -151,6 +166,7 @@ pub async fn execute(
         triggers: work.treatment.tables,
         changed: work.changed,
         sequences: moved,
+        met: work.met,
     })
 }
 
@@ -159,11 +175,24 @@ async fn begin(session: &Session, prepared: &Prepared, new: NewRun) -> Result<Ru
     if let Some(last) = prepared.last.as_ref().filter(|r| r.state.unfinished()) {
         store.record(&last.run, RunEvent::Resume).await?;
         store.clear_quarantine(&last.run).await?;
-        store.restate(&last.run, &new.settings).await?;
+        store.restate(&last.run, &restated(&new.settings)).await?;
         return Ok(last.run.clone());
     }
     store.begin(&new).await?;
     Ok(new.run)
+}
+
+/// The settings with which a run can go on that are other than those it began with.
+fn restated(settings: &Value) -> Value {
+    let names = [
+        "exclusions",
+        "triggers",
+        "accepted_triggers",
+        "on_conflict",
+        "only_quarantined",
+    ];
+    let named = |name: &&str| Some(((*name).to_owned(), settings.get(*name)?.clone()));
+    Value::Object(names.iter().filter_map(named).collect())
 }
 
 /// A transaction of ours must end before the server would look for a deadlock, in which the application could lose.
@@ -184,6 +213,10 @@ pub(super) struct Worker<'a> {
     /// What must not come back, as it was asked, and as the units read so far add to it.
     pub(super) asked: Excluded,
     pub(super) excluded: Excluded,
+    /// Rows that did not go in as they are.
+    pub(super) replacements: Replacements,
+    /// Conflicts met.
+    pub(super) met: Vec<Met>,
     /// The last unit read, whatever became of it.
     pub(super) last_read: UnitId,
     pub(super) conninfo: &'a Conninfo,
@@ -256,6 +289,7 @@ impl Worker<'_> {
             run: &self.run,
             treatment: &self.treatment,
             guards: &self.guards,
+            replacements: &self.replacements,
             usual: self.limit,
         }
     }
@@ -275,7 +309,10 @@ impl Worker<'_> {
             let history = &self.prepared.history;
             let restored =
                 history.done.contains(&unit.0.unit) || history.earlier.contains(&unit.0.unit);
-            if restored || excluded::whole(&marks) {
+            if restored {
+                self.replacements.pass_over(&self.prepared.targets, &unit);
+            }
+            if restored || excluded::whole(&marks) || !self.prepared.chosen(unit.0.unit) {
                 continue;
             }
             let unit = self.excluded.without(unit, &marks);
@@ -286,12 +323,13 @@ impl Worker<'_> {
     }
 
     async fn finish(&self, stopped: Stopped) -> Result<RunState, RestoreError> {
-        let left = stopped && !self.everything_seen()?;
-        let event = if left {
+        let chosen = self.prepared.only.is_some();
+        let unseen = (stopped || chosen) && !self.everything_seen()?;
+        let event = if stopped && !self.chosen_seen()? {
             RunEvent::Interrupt
         } else {
             RunEvent::Finish {
-                left_out: !self.quarantined.is_empty(),
+                left_out: unseen || !self.quarantined.is_empty(),
             }
         };
         Ok(Store::new(&self.session).record(&self.run, event).await?)
@@ -299,14 +337,25 @@ impl Worker<'_> {
 
     /// Whether nothing is left although we stopped: the limit was reached with the last unit.
     fn everything_seen(&self) -> Result<bool, RestoreError> {
+        self.all_seen(|_| true)
+    }
+
+    /// The same, of the units that are tried.
+    fn chosen_seen(&self) -> Result<bool, RestoreError> {
+        self.all_seen(|unit| self.prepared.chosen(unit))
+    }
+
+    fn all_seen(&self, of: impl Fn(UnitId) -> bool) -> Result<bool, RestoreError> {
         let history = &self.prepared.history;
         let known = |u: UnitId| {
             history.done.contains(&u) || history.earlier.contains(&u) || self.out.contains(&u)
         };
         // A unit of which nothing may come was read and passed over.
-        let known = |u: UnitId| known(u) || (!self.excluded.is_empty() && u <= self.last_read);
+        let passed = |u: UnitId| self.prepared.chosen(u) && u <= self.last_read;
+        let known = |u: UnitId| known(u) || (!self.excluded.is_empty() && passed(u));
         for unit in self.bundle.units()? {
-            if !known(unit?.unit) {
+            let unit = unit?.unit;
+            if of(unit) && !known(unit) {
                 return Ok(false);
             }
         }

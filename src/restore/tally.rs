@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::ident::TableName;
 
+use super::Resolution;
+
 /// Rows by state, of one table or all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct States {
@@ -11,6 +13,10 @@ pub struct States {
     pub inserted: u64,
     /// There already.
     pub already_present: u64,
+    /// A live row is used in their place.
+    pub remapped: u64,
+    /// Left out: their key or value is taken, or they hang from a row of which that is so.
+    pub skipped: u64,
     /// They must not come back.
     pub excluded: u64,
     /// An earlier run inserted them, somebody deleted them since.
@@ -27,23 +33,34 @@ impl States {
         self.named().iter().map(|(_, rows)| rows).sum()
     }
 
-    /// By name, in the order in which they are shown; states that this version never produces are zero.
+    /// By name, in the order in which they are shown.
     pub fn named(&self) -> Vec<(&'static str, u64)> {
         vec![
             ("inserted", self.inserted),
             ("already_present", self.already_present),
-            ("remapped", 0),
+            ("remapped", self.remapped),
             ("excluded", self.excluded),
             ("gone_since", self.gone_since),
-            ("skipped", 0),
+            ("skipped", self.skipped),
             ("quarantined", self.quarantined),
             ("pending", self.pending),
         ]
     }
 
+    /// Counts rows that did not go in; one that was rewritten did.
+    pub(super) fn resolved(&mut self, state: Resolution, rows: u64) {
+        match state {
+            Resolution::Remapped => self.remapped += rows,
+            Resolution::Skipped => self.skipped += rows,
+            Resolution::Rewritten => {}
+        }
+    }
+
     fn add(&mut self, other: &Self) {
         self.inserted += other.inserted;
         self.already_present += other.already_present;
+        self.remapped += other.remapped;
+        self.skipped += other.skipped;
         self.excluded += other.excluded;
         self.gone_since += other.gone_since;
         self.quarantined += other.quarantined;

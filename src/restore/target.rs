@@ -8,6 +8,7 @@ use crate::ident::{Key, TableName, column_list};
 use crate::pg::copy::{raw_fields, unescape};
 
 use super::RestoreError;
+use super::conflict::Probe;
 use super::fields::Fields;
 use super::kept::Kept;
 use super::retype::{Retyped, Rewrite};
@@ -31,8 +32,10 @@ pub struct TargetTable {
     key_fields: Vec<(usize, Rewrite)>,
     /// Looks rows up by key.
     pub locator: Locator,
-    /// Other unique constraints that can be looked up.
+    /// Other unique constraints that can be looked up by their columns.
     pub uniques: Vec<TargetUnique>,
+    /// Constraints that are asked about by the index's own expressions.
+    pub(super) probes: Vec<Probe>,
     /// Rows in the bundle.
     pub rows: u64,
     /// What an undo left where it was.
@@ -253,7 +256,9 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
     let uniques = found
         .uniques
         .iter()
-        .filter(|u| !u.special && !u.columns.is_empty() && u.columns != table.key)
+        .filter(|u| {
+            !u.special && !u.nulls_not_distinct && !u.columns.is_empty() && u.columns != table.key
+        })
         .filter_map(|u| {
             Some(TargetUnique {
                 name: u.name.clone(),
@@ -273,6 +278,7 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
         retyped: fields.retyped,
         columns,
         uniques,
+        probes: Vec::new(),
         rows: table.rows,
         kept: Kept::default(),
         name,

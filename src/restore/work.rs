@@ -15,7 +15,7 @@ use super::batch::Obstructed;
 use super::retry::{BATCH_ROWS, Outcome};
 use super::run::Worker;
 use super::waiting::Turn;
-use super::{Batch, RestoreError, Targets};
+use super::{Batch, Met, RestoreError, Targets};
 
 impl Worker<'_> {
     /// Tries a batch, then its parts, until each unit is restored, left out or waiting.
@@ -88,6 +88,8 @@ impl Worker<'_> {
             Outcome::Done => Ok(()),
             Outcome::InTheWay(conflicts) => match conflicts.first() {
                 Some(first) => {
+                    let met = Met::of(&batch, conflicts.iter(), "quarantined");
+                    self.met.extend(met);
                     self.leave_out(&batch, &first.reason, Some(first.sqlstate))
                         .await
                 }

@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::catalog::PageSlices;
 use crate::pg::Session;
 use crate::pg::copy::CopyLines;
-use crate::restore::{Presence, TargetTable, Targets};
+use crate::restore::{Batch, Presence, Replacements, TargetTable, Targets};
 
 use super::VerifyError;
 
@@ -28,6 +28,7 @@ impl Bags {
         session: &Session,
         bundle: &Bundle,
         targets: &Targets,
+        replacements: &Replacements,
     ) -> Result<Self, VerifyError> {
         let mut bags = Self::default();
         let without_key: Vec<(usize, &TargetTable)> = targets
@@ -40,11 +41,15 @@ impl Bags {
             return Ok(bags);
         }
         let mut rows = bundle.read()?;
-        while let Some((_, tables)) = rows.next_unit()? {
-            for (table, lines) in tables {
-                if let Some((_, target)) = without_key.iter().find(|(i, _)| *i == table) {
-                    let counts = bags.counts.entry(table).or_default();
-                    counts.extend(lines.iter().map(|line| (target.project(line), 0)));
+        let mut replacements = replacements.clone();
+        while let Some(unit) = rows.next_unit()? {
+            // Rows whose references were pointed elsewhere went in as they then were.
+            let batch = Batch::new(vec![unit], targets);
+            let (batch, _) = replacements.recall(targets, batch, &mut Vec::new());
+            for (table, _) in &without_key {
+                if !batch.rows[*table].is_empty() {
+                    let counts = bags.counts.entry(*table).or_default();
+                    counts.extend(batch.rows[*table].iter().map(|row| (row.line.clone(), 0)));
                 }
             }
         }

@@ -13,7 +13,7 @@
 mod named;
 mod outside;
 mod recorded;
-mod reference;
+pub(in crate::restore) mod reference;
 
 use std::collections::{HashMap, HashSet};
 

@@ -9,24 +9,24 @@ use crate::pg::copy::{raw_fields, unescape};
 
 /// A relation whose child is a table of the bundle.
 #[derive(Debug, Clone)]
-pub(super) struct Reference {
-    pub(super) relation: Relation,
-    pub(super) child: usize,
-    child_fields: Vec<usize>,
+pub(in crate::restore) struct Reference {
+    pub(in crate::restore) relation: Relation,
+    pub(in crate::restore) child: usize,
+    pub(in crate::restore) child_fields: Vec<usize>,
     /// Polymorphic: fields and the values that they must have.
     when: Vec<(usize, String)>,
     /// The parent's place and fields, where it is a table of the bundle too.
-    pub(super) parent: Option<usize>,
+    pub(in crate::restore) parent: Option<usize>,
     parent_fields: Vec<usize>,
     /// Its place in the manifest.
-    pub(super) manifest: Option<usize>,
+    pub(in crate::restore) manifest: Option<usize>,
     /// The same text on both sides is the same value, and no other is.
-    pub(super) by_text: bool,
+    pub(in crate::restore) by_text: bool,
 }
 
 impl Reference {
     /// What a row refers to; `None` where it does not.
-    pub(super) fn referred(&self, line: &Bytes) -> Option<Key> {
+    pub(in crate::restore) fn referred(&self, line: &Bytes) -> Option<Key> {
         let holds = |(field, value): &(usize, String)| {
             pick(line, &[*field])
                 .first()
@@ -39,13 +39,17 @@ impl Reference {
     }
 
     /// By what a row of the parent is referred to.
-    pub(super) fn referable(&self, line: &Bytes) -> Option<Key> {
+    pub(in crate::restore) fn referable(&self, line: &Bytes) -> Option<Key> {
         values(line, &self.parent_fields)
     }
 }
 
 /// The relations of the manifest, live's foreign keys, and declared ones, each once.
-pub(super) fn relations(bundle: &Bundle, live: &Schema, declared: &[Relation]) -> Vec<Relation> {
+pub(in crate::restore) fn relations(
+    bundle: &Bundle,
+    live: &Schema,
+    declared: &[Relation],
+) -> Vec<Relation> {
     let mut relations: Vec<Relation> = bundle.manifest.relations.iter().map(relation).collect();
     let keys = live.foreign_keys.iter().map(Relation::from);
     for more in keys.chain(declared.iter().cloned()) {
@@ -70,7 +74,11 @@ fn relation(r: &ManifestRelation) -> Relation {
 }
 
 /// Those of `relations`, the manifest's first, whose child is in the bundle.
-pub(super) fn references(bundle: &Bundle, live: &Schema, relations: &[Relation]) -> Vec<Reference> {
+pub(in crate::restore) fn references(
+    bundle: &Bundle,
+    live: &Schema,
+    relations: &[Relation],
+) -> Vec<Reference> {
     let tables = &bundle.manifest.tables;
     let at = |name: &TableName| tables.iter().position(|t| t.table == *name);
     let known = bundle.manifest.relations.len();

@@ -117,6 +117,8 @@ async fn violated(
             ),
             missing_parent: guard.sqlstate() == "23503",
             sqlstate: guard.sqlstate(),
+            row: None,
+            sides: None,
         });
     }
     Ok(conflicts)

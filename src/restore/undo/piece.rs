@@ -142,7 +142,9 @@ pub(super) async fn of_batch(
     }
     rows.iter_mut()
         .for_each(|of_table| of_table.retain(|row| !done.contains(&row.unit)));
-    let units: BTreeSet<UnitId> = rows.iter().flatten().map(|row| row.unit).collect();
+    let mut units: BTreeSet<UnitId> = rows.iter().flatten().map(|row| row.unit).collect();
+    let resolved = batch.resolved.iter().copied();
+    units.extend(resolved.filter(|unit| !done.contains(unit)));
     let counted = !batch.counted.is_empty() && !done.contains(&last);
     let alone = |unit: &&UnitId| counted && !units.contains(unit);
     let riders = batch.units.iter().filter(alone).copied().collect();

@@ -157,8 +157,6 @@ fn what_this_version_does_not_do_is_refused() {
         &["--triggers", "suppress"],
         &["--relinks", "proven"],
         &["--relinks", "all"],
-        &["--on-conflict", "remap"],
-        &["--on-conflict", "skip"],
     ] {
         for execute in [
             &["restore"][..],
@@ -169,10 +167,6 @@ fn what_this_version_does_not_do_is_refused() {
             story.refuses(args, 3, &[&part, "not supported by this version"]);
         }
     }
-    story
-        .case
-        .write("reinstate.toml", "[restore]\non_conflict = 'skip'");
-    story.refuses(["restore"], 3, &["--on-conflict", "not supported"]);
 }
 
 #[test]
@@ -196,7 +190,6 @@ fn what_only_a_later_version_has_is_not_called_a_typing_error() {
     let story = Story::begin();
     for (args, name) in [
         (&["rehearse", "--on", "x"][..], "`rehearse`"),
-        (&["restore", "--only-quarantined=x"], "`--only-quarantined`"),
         (&["extract", "--wal", "archive"], "`--wal`"),
     ] {
         story.refuses(args, 2, &[name, "this version", "--help"]);

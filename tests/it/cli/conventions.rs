@@ -74,8 +74,12 @@ fn a_flag_beats_the_file_where_it_says_the_default_too() {
     story
         .case
         .write("reinstate.toml", "[restore]\non_conflict = \"remap\"\n");
-    story.run(["restore"]).expect_code(3);
-    story.run(["restore", "--on-conflict", "quarantine"]).ok();
+    let plan = |args: &[&str]| {
+        let args = [&["restore", "--format", "json"], args].concat();
+        story.run(args).ok().json()["plan_id"].clone()
+    };
+    assert_eq!(plan(&[]), plan(&["--on-conflict", "remap"]));
+    assert_ne!(plan(&[]), plan(&["--on-conflict", "quarantine"]));
 }
 
 #[test]

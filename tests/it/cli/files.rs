@@ -34,6 +34,8 @@ fn the_files_of_a_case_are_for_their_owner() {
         "plan.json",
         "restored.csv",
         "quarantine.jsonl",
+        "conflicts.jsonl",
+        "resolved.jsonl",
         "certificate.json",
         "runs",
     ] {

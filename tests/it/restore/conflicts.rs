@@ -128,8 +128,8 @@ fn an_exclusion_constraint() {
         sql: "insert into books values (100, 1, 'new', 1, 'new', '[44, 46)')",
         book: "4",
         sqlstate: "23P01",
-        says: "books_shelf",
-        foreseen: false,
+        says: "under exclusion constraint books_shelf (shelf) now belongs to row 100",
+        foreseen: true,
     });
 }
 
@@ -140,8 +140,8 @@ fn a_partial_unique_index() {
               create unique index books_partial on books (pages) where pages < 5",
         book: "4",
         sqlstate: "23505",
-        says: "books_partial",
-        foreseen: false,
+        says: "under unique books_partial (pages) now belongs to row 100",
+        foreseen: true,
     });
 }
 

@@ -13,7 +13,7 @@ use super::{Incident, Ledger};
 use crate::support::{cluster, dump};
 
 /// The wire.
-struct Proxy {
+pub(super) struct Proxy {
     port: u16,
     cuts: Arc<AtomicU32>,
 }
@@ -23,7 +23,7 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bcommit\0";
 
 impl Proxy {
     /// Listens, and leads to the server's `port`. The answers to the first `cuts` commits are lost.
-    fn start(port: u16, cuts: u32) -> Self {
+    pub(super) fn start(port: u16, cuts: u32) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap().port();
         let cuts = Arc::new(AtomicU32::new(cuts));
@@ -41,14 +41,14 @@ impl Proxy {
     }
 
     /// A server's connection string, led through here.
-    fn conninfo(&self, tcp: &str, port: u16) -> String {
+    pub(super) fn conninfo(&self, tcp: &str, port: u16) -> String {
         let led = tcp.replace(&format!("port={port}"), &format!("port={}", self.port));
         assert_ne!(led, tcp);
         led
     }
 
     /// Cuts that did not happen.
-    fn left(&self) -> u32 {
+    pub(super) fn left(&self) -> u32 {
         self.cuts.load(Ordering::SeqCst)
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Story {
     pub(super) born: u64,
     pub(super) left: u64,
     pub(super) quarantined: u64,
+    pub(super) remapped: u64,
+    pub(super) skipped: u64,
     /// Rows in the bundle, by table.
     pub(super) rows: BTreeMap<String, u64>,
     /// Lines of the state before that the end lacks.
@@ -39,6 +41,8 @@ const KEYS: &[&str] = &[
     "born",
     "left",
     "quarantined",
+    "remapped",
+    "skipped",
     "rows",
     "differs",
 ];
@@ -103,6 +107,8 @@ impl Story {
             born: number("born"),
             left: number("left"),
             quarantined: number("quarantined"),
+            remapped: number("remapped"),
+            skipped: number("skipped"),
             rows: rows
                 .iter()
                 .map(|(table, n)| (table.clone(), unsigned(n, &name)))
@@ -123,6 +129,11 @@ impl Story {
     /// A file of the story that it may have.
     pub(super) fn optional(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.directory.join(name)).ok()
+    }
+
+    /// Rows that come back as rows of their own.
+    pub(super) fn back(&self) -> u64 {
+        self.total() - self.quarantined - self.remapped - self.skipped
     }
 
     /// Rows in the bundle.

@@ -15,9 +15,9 @@ use crate::event::Event;
 use crate::ident::RunId;
 use crate::journal::{NewRun, RunState};
 use crate::pg::Conninfo;
-use crate::restore::{Execution, Interrupt, Settings, execute};
+use crate::restore::{Execution, Interrupt, Plan, Settings, compare, execute};
 
-use super::{files, sequences};
+use super::{files, prediction, sequences};
 
 pub(super) async fn carry_out(
     context: &Context,
@@ -25,6 +25,7 @@ pub(super) async fn carry_out(
     conninfo: &Conninfo,
     bundle: &Bundle,
     settings: &Settings,
+    agreed: Option<&Plan>,
 ) -> Result<Code, Failure> {
     let salt = std::process::id() as u16 ^ context.clock.now().subsec_nanosecond() as u16;
     let run = RunId::new(context.clock.now(), salt);
@@ -55,7 +56,7 @@ pub(super) async fn carry_out(
         context.ui.event(&event);
     };
     let execution = execute(conninfo, bundle, settings, new, &interrupt, &sink).await?;
-    report(context, bundle, settings, &execution)?;
+    report(context, bundle, settings, &execution, agreed)?;
     leave_files(context, conninfo, bundle, &execution, &recorder).await?;
     Ok(match execution.state {
         RunState::Interrupted if args.max_units.is_none() => Code::Interrupted,
@@ -90,7 +91,8 @@ async fn leave_files(
     recorder: &Recorder,
 ) -> Result<(), Failure> {
     let written = files::restored(context, conninfo, bundle).await;
-    let written = written.and_then(|()| files::quarantined(context, execution));
+    let written = written.and_then(|()| files::quarantined(context, bundle, execution));
+    let written = written.and_then(|()| files::conflicts(context, &execution.met));
     let ended = format!("run {} is {}", execution.run, execution.state);
     recorder.whole(
         written,
@@ -104,6 +106,7 @@ fn report(
     bundle: &Bundle,
     settings: &Settings,
     execution: &Execution,
+    agreed: Option<&Plan>,
 ) -> Result<(), Failure> {
     let total = execution.tally.total();
     if total.sum() != bundle.manifest.totals.rows {
@@ -114,6 +117,11 @@ fn report(
             bundle.manifest.totals.rows
         )));
     }
+    // A run that was stopped has not had its say.
+    let ended = matches!(execution.state, RunState::Done | RunState::Partly);
+    let prediction = agreed
+        .filter(|_| ended)
+        .map(|plan| compare(plan, execution));
     let outcome = Outcome {
         command: "restore",
         run: Some(execution.run.clone()),
@@ -131,11 +139,16 @@ fn report(
             ("triggers", json!(settings.triggers)),
             ("sequences", json!(execution.sequences)),
             ("changed_by_triggers", changed_by_triggers(execution)),
+            ("prediction", json!(prediction)),
         ],
     };
     match context.format {
         Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
-        Format::Text => context.ui.data(&outcome.text()),
+        Format::Text => {
+            let compared = prediction.iter().flat_map(prediction::lines);
+            let lines: Vec<String> = std::iter::once(outcome.text()).chain(compared).collect();
+            context.ui.data(&lines.join("\n"));
+        }
     }
     for line in of_triggers(execution) {
         context.ui.status(&line);

@@ -1,4 +1,4 @@
-//! The files of a case that a restore leaves: `restored.csv` and `quarantine.jsonl`.
+//! The files of a case that a restore leaves: `restored.csv`, `quarantine.jsonl`, `resolved.jsonl`, `conflicts.jsonl`.
 
 use std::io::Write;
 
@@ -9,9 +9,9 @@ use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::journal::{KeptRow, Store, Undos};
 use crate::pg::{Access, Conninfo};
-use crate::restore::{Execution, RestoreError};
+use crate::restore::{Execution, Met, RestoreError};
 
-/// `restored.csv`: keys given back by any run of this bundle and not taken back since, for search indexes, caches and counters of the
+/// `restored.csv`, with `resolved.jsonl` beside it: keys given back by any run of this bundle and not taken back since, for search indexes, caches and counters of the
 /// application.
 pub(in crate::cli::commands) async fn restored(
     context: &Context,
@@ -59,16 +59,51 @@ pub(in crate::cli::commands) async fn restored(
         .into_inner()
         .map_err(|e| Failure::usage(format!("cannot write restored.csv: {}", e.error())))?;
     file.finish()?;
+    resolved(context, &store, bundle).await
+}
+
+/// `resolved.jsonl`: rows that did not go in as they are, of every run of this bundle, unless they were taken back since.
+async fn resolved(context: &Context, store: &Store<'_>, bundle: &Bundle) -> Result<(), Failure> {
+    let history = store.history(&bundle.id, None).await;
+    let history = history.map_err(RestoreError::from)?;
+    let mut file = context.create("resolved.jsonl")?;
+    for row in &history.resolved {
+        let line = json!({
+            "unit": row.unit, "table": row.table, "key": row.key, "state": row.state, "live_key": row.live_key,
+            "reason": row.reason,
+        });
+        writeln!(file, "{line}").map_err(|e| file.failed(&e))?;
+    }
+    file.finish()?;
     Ok(())
 }
 
-/// `quarantine.jsonl`: every unit left out, with the reason.
-pub(super) fn quarantined(context: &Context, execution: &Execution) -> Result<(), Failure> {
+/// `conflicts.jsonl`: rows of live in the way of rows of the bundle, side by side, with values.
+pub(super) fn conflicts(context: &Context, met: &[Met]) -> Result<(), Failure> {
+    let mut file = context.create("conflicts.jsonl")?;
+    for met in met {
+        writeln!(file, "{}", json!(met)).map_err(|e| file.failed(&e))?;
+    }
+    file.finish()?;
+    Ok(())
+}
+
+/// `quarantine.jsonl`: every unit left out, with the reason, and the command that tries those units again.
+pub(super) fn quarantined(
+    context: &Context,
+    bundle: &Bundle,
+    execution: &Execution,
+) -> Result<(), Failure> {
+    let retry = format!(
+        "{} --execute --only-quarantined {} --unrehearsed REASON",
+        context.next_on("restore", &bundle.dir),
+        execution.run
+    );
     let mut file = context.create("quarantine.jsonl")?;
     for unit in &execution.quarantined {
         let line = json!({
             "unit": unit.unit, "root": {"table": unit.root_table, "key": unit.root_key}, "reason": unit.reason,
-            "sqlstate": unit.sqlstate, "rows": unit.rows,
+            "sqlstate": unit.sqlstate, "rows": unit.rows, "run": execution.run, "retry": retry,
         });
         writeln!(file, "{line}").map_err(|e| file.failed(&e))?;
     }

@@ -1,7 +1,9 @@
 //! `restore`: prints the plan; with `--execute`, carries it out.
 
 mod carry_out;
+mod conflicts;
 pub(super) mod files;
+mod prediction;
 pub(super) mod sequences;
 mod show_plan;
 
@@ -15,11 +17,12 @@ use crate::bundle::Bundle;
 use crate::cli::args::{self, ConflictArg, TriggersArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
+use crate::ident::RunId;
 use crate::pg::Access;
-use crate::restore::{RestoreError, Settings, Triggers, plan};
+use crate::restore::{OnConflict, RestoreError, Settings, Triggers, plan};
 
 pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, Failure> {
-    refuse_unsupported(context, &args)?;
+    refuse_unsupported(&args)?;
     let settings = settings(context, &args)?;
     let conninfo = context.live()?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
@@ -33,14 +36,27 @@ pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, 
         let plan = plan(&session, &bundle, &settings).await?;
         return show_plan::show(context, session.target(), &bundle, &plan, &settings);
     }
+    // The plan that was agreed upon is what the outcome is compared with. Planning anew only to compare would read all of the
+    // bundle's rows in live once more.
+    let mut agreed = None;
     if let Some(asked) = args.plan.clone() {
-        let fresh = plan(&session, &bundle, &settings).await?.id;
-        if fresh != asked {
+        let fresh = plan(&session, &bundle, &settings).await?;
+        if fresh.id != asked {
+            let fresh = fresh.id;
             return Err(RestoreError::PlanChanged { asked, fresh }.into());
         }
+        agreed = Some(fresh);
     }
     drop(session);
-    carry_out::carry_out(context, &args, &conninfo, &bundle, &settings).await
+    carry_out::carry_out(
+        context,
+        &args,
+        &conninfo,
+        &bundle,
+        &settings,
+        agreed.as_ref(),
+    )
+    .await
 }
 
 /// Opens a bundle; reading every file once can take a while.
@@ -57,33 +73,30 @@ pub(super) async fn open_bundle(path: &Path) -> Result<Bundle, Failure> {
 }
 
 /// What a later version does with what is in the way: passing over the wish would be worse than refusing.
-fn refuse_unsupported(context: &Context, args: &args::Restore) -> Result<(), Failure> {
-    let configured = match context.config.on_conflict.as_deref() {
-        None | Some("quarantine") => ConflictArg::Quarantine,
-        Some("remap") => ConflictArg::Remap,
-        Some("skip") => ConflictArg::Skip,
-        Some(other) => {
-            return Err(Failure::usage(format!(
-                "restore.on_conflict: `{other}` is no way to treat conflicts"
-            ))
-            .hint("quarantine, remap or skip; this version knows quarantine"));
-        }
-    };
-    let unsupported = if args.on_conflict.unwrap_or(configured) != ConflictArg::Quarantine {
-        "--on-conflict remap and skip are"
-    } else if args
-        .relinks
-        .as_ref()
-        .is_some_and(|r| *r != args::RelinksArg::None)
-    {
-        "--relinks proven and all are"
-    } else {
+fn refuse_unsupported(args: &args::Restore) -> Result<(), Failure> {
+    let relinks = args.relinks.as_ref();
+    if relinks.is_none_or(|r| *r == args::RelinksArg::None) {
         return Ok(());
-    };
-    Err(Failure::refused(format!(
-        "{unsupported} not supported by this version; nothing was changed"
-    ))
+    }
+    Err(Failure::refused(
+        "--relinks proven and all are not supported by this version; nothing was changed",
+    )
     .hint("leave the option out"))
+}
+
+/// The flag, else the configuration.
+fn on_conflict(context: &Context, args: &args::Restore) -> Result<OnConflict, Failure> {
+    match (args.on_conflict, context.config.on_conflict.as_deref()) {
+        (Some(ConflictArg::Quarantine), _) | (None, None | Some("quarantine")) => {
+            Ok(OnConflict::Quarantine)
+        }
+        (Some(ConflictArg::Remap), _) | (None, Some("remap")) => Ok(OnConflict::Remap),
+        (Some(ConflictArg::Skip), _) | (None, Some("skip")) => Ok(OnConflict::Skip),
+        (None, Some(other)) => Err(Failure::usage(format!(
+            "restore.on_conflict: `{other}` is no way to treat conflicts"
+        ))
+        .hint("quarantine, remap or skip")),
+    }
 }
 
 fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure> {
@@ -113,6 +126,8 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
             TriggersArg::Suppress => Triggers::Suppress,
         }),
         accepted_triggers: accepted_triggers(args)?,
+        on_conflict: on_conflict(context, args)?,
+        only_quarantined: args.only_quarantined.clone().map(RunId),
         exclusions: context.config.exclusions.clone(),
         declared: context.config.relations.clone(),
     })

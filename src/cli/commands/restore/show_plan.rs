@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::sequences;
+use super::{conflicts, files, sequences};
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
 use crate::cli::commands::{warn_of_parents, warn_of_relinks};
@@ -28,6 +28,7 @@ pub(super) fn show(
 ) -> Result<Code, Failure> {
     let document = format!("{:#}", outcome(target, bundle, plan, settings).json());
     context.write("plan.json", document.as_bytes())?;
+    files::conflicts(context, &plan.conflicts)?;
     match context.format {
         Format::Json => context.ui.data(&document),
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
@@ -90,6 +91,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -
             ("checks", json!(plan.tables)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_out", Value::Array(left_out)),
+            ("conflicts", json!(conflicts::by_key(&plan.conflicts))),
             ("unknowable", json!(bundle.manifest.unknowable)),
         ],
     }
@@ -131,6 +133,7 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
         ));
     }
     text.extend(in_the_way(plan));
+    text.extend(conflicts::lines(&plan.conflicts));
     text.extend(
         plan.sequences
             .iter()
@@ -265,17 +268,21 @@ fn large_units(plan: &Plan, settings: &Settings) -> Vec<String> {
 
 /// Per table: what would be inserted, what is there, what is in the way. What occurs nowhere has no column.
 fn table(plan: &Plan) -> String {
+    const CELLS: usize = 10;
     type Cell = fn(&States, &TablePlan) -> u64;
-    let cells: [(&str, Cell); 7] = [
+    let cells: [(&str, Cell); CELLS] = [
         ("to insert", |s, _| s.inserted),
         ("already present", |s, _| s.already_present),
+        ("remapped", |s, _| s.remapped),
+        ("skipped", |s, _| s.skipped),
         ("excluded", |s, _| s.excluded),
         ("gone since", |s, _| s.gone_since),
         ("left out", |s, _| s.quarantined),
+        ("not tried", |s, _| s.pending),
         ("conflicts", |_, t| t.conflicts),
         ("parents missing", |_, t| t.missing_parents),
     ];
-    let counted: Vec<(String, [u64; 7])> = plan
+    let counted: Vec<(String, [u64; CELLS])> = plan
         .tables
         .iter()
         .map(|(name, entry)| {
@@ -286,14 +293,14 @@ fn table(plan: &Plan) -> String {
             )
         })
         .collect();
-    let mut total = [0; 7];
+    let mut total = [0; CELLS];
     for (_, counts) in &counted {
         for (sum, n) in total.iter_mut().zip(counts) {
             *sum += n;
         }
     }
-    let shown: Vec<usize> = (0..7).filter(|i| *i == 0 || total[*i] > 0).collect();
-    let line = |name: &str, counts: &[u64; 7]| {
+    let shown: Vec<usize> = (0..CELLS).filter(|i| *i == 0 || total[*i] > 0).collect();
+    let line = |name: &str, counts: &[u64; CELLS]| {
         let mut line = vec![name.to_owned()];
         line.extend(shown.iter().map(|i| grouped(counts[*i])));
         line

@@ -69,7 +69,7 @@ fn a_deferrable_exclusion_constraint() {
          update books set shelf = '[43, 46)' where id = 14",
     );
     let output = incident.restore();
-    book_4_is_left_out(&incident, output, "deferrable constraint books_shelf");
+    book_4_is_left_out(&incident, output, "exclusion constraint books_shelf");
     assert_eq!(incident.quarantine()[0]["sqlstate"], "23P01");
 }
 
@@ -88,15 +88,21 @@ fn constraints_of_every_form() {
          update books set note = 'NOTE 4' where id = 14",
     );
     let output = incident.restore();
-    book_4_is_left_out(&incident, output, "deferrable constraint titles");
+    book_4_is_left_out(&incident, output, "exclusion constraint titles");
 }
 
 /// A row that another session has not committed cannot be seen, and meets ours in no index: it is waited for.
 #[test]
 fn a_value_that_is_about_to_be_taken() {
-    let incident = suppressed(
-        "alter table books drop constraint books_isbn; alter table books add constraint books_isbn unique (isbn) deferrable",
-    );
+    for constraint in ["unique (isbn)", "exclude using btree (isbn with =)"] {
+        about_to_be_taken(constraint);
+    }
+}
+
+fn about_to_be_taken(constraint: &str) {
+    let incident = suppressed(&format!(
+        "alter table books drop constraint books_isbn; alter table books add constraint books_isbn {constraint} deferrable",
+    ));
     let application = incident.live.spawn(
         "set session_replication_role = replica;
          begin; insert into books values (104, 1, 'isbn 4', 1, null, null); select pg_sleep(1.5) /* holds a value */; commit;",

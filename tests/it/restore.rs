@@ -19,6 +19,7 @@ mod refused;
 mod resolve;
 mod resolve_again;
 mod resolve_resumed;
+mod resolve_shapes;
 mod retyped;
 mod rights;
 mod sequences;

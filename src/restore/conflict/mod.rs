@@ -11,10 +11,12 @@
 //!
 //! Live rows are only read and locked. Where it is not certain which row is meant, or what to write, the unit is left out: the
 //! values of two live rows are in the way; there is no key to point to; the reference is kept in a type in which several texts
-//! mean one value; a row whose reference was pointed elsewhere is in conflict itself.
+//! mean one value; a row whose reference was pointed elsewhere is in conflict itself; the live row under the same key is another
+//! one, by its time of creation or its other unique values.
 
 mod follow;
 mod holders;
+mod identity;
 mod probe;
 mod recall;
 mod replacements;

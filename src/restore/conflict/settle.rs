@@ -8,10 +8,11 @@ use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
 use super::super::look::{Conflict, Looked, look};
-use super::super::{Batch, Targets};
+use super::super::{Batch, BatchRow, TargetTable, Targets};
 use super::OnConflict;
 use super::follow::Following;
 use super::holders::{Values, lock as lock_rows};
+use super::identity::stranger;
 use super::replacements::{Decided, Fate, Replacements, Resolution, Resolved};
 use super::sides::Met;
 
@@ -61,7 +62,7 @@ impl Replacements {
                 true => self.holders(session, targets, &looked).await?,
                 false => Values::new(),
             };
-            let decided = self.decide(&following, &mut looked.conflicts, &values);
+            let decided = self.decide(&following, &mut looked.conflicts);
             if decided.is_empty() {
                 looked.conflicts.append(&mut following.barred);
                 met.extend(Met::of(batch, looked.conflicts.iter(), "quarantined"));
@@ -133,7 +134,6 @@ impl Replacements {
         &self,
         following: &Following<'_, '_>,
         conflicts: &mut [Conflict],
-        values: &Values,
     ) -> BTreeMap<Place, (Resolution, Option<Key>)> {
         let mut decided = BTreeMap::new();
         if self.policy == OnConflict::Quarantine {
@@ -147,7 +147,7 @@ impl Replacements {
         }
         for (place, numbers) in by_row {
             let of_row: Vec<&Conflict> = numbers.iter().map(|n| &conflicts[*n]).collect();
-            match self.decide_row(following, place, &of_row, values) {
+            match self.decide_row(following, place, &of_row) {
                 Ok(decision) => {
                     decided.insert(place, decision);
                 }
@@ -167,7 +167,6 @@ impl Replacements {
         following: &Following<'_, '_>,
         (table, n): Place,
         conflicts: &[&Conflict],
-        _values: &Values,
     ) -> Result<(Resolution, Option<Key>), String> {
         let target = &following.targets.tables[table];
         if let Some(why) = self.unclear(following.targets, table) {
@@ -176,7 +175,8 @@ impl Replacements {
         if self.policy == OnConflict::Skip {
             return Ok((Resolution::Skipped, None));
         }
-        if following.batch.rows[table][n].was.is_some() {
+        let row = &following.batch.rows[table][n];
+        if row.was.is_some() {
             return Err("its own reference was pointed to a row of live, and so came in conflict with another".into());
         }
         if !target.keyed() {
@@ -186,7 +186,13 @@ impl Replacements {
         let holders: BTreeSet<&Key> = holders.map(|s| &s.live_key).collect();
         let mut holders = holders.into_iter();
         match (holders.next(), holders.next()) {
-            (Some(one), None) => Ok((Resolution::Remapped, Some(one.clone()))),
+            (Some(one), None) => match another(target, row, conflicts) {
+                Some(columns) => Err(format!(
+                    "row {one} of live is another one than the row deleted ({} differ), not that row edited",
+                    columns.join(", ")
+                )),
+                None => Ok((Resolution::Remapped, Some(one.clone()))),
+            },
             (Some(one), Some(other)) => Err(format!(
                 "rows {one} and {other} of live are both in its way"
             )),
@@ -215,6 +221,13 @@ impl Replacements {
         };
         self.note(&mut following.fates, table, &stored, fate);
     }
+}
+
+/// Where the key itself is taken: the columns that say that the live row is another one than was deleted.
+fn another(target: &TargetTable, row: &BatchRow, conflicts: &[&Conflict]) -> Option<Vec<String>> {
+    let sides = conflicts.iter().filter_map(|c| c.sides.as_deref());
+    let mut under_its_key = sides.filter(|s| s.key == s.live_key);
+    under_its_key.find_map(|sides| stranger(target, row, sides))
 }
 
 /// Keys of the live rows in the way, by table.

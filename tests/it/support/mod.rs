@@ -8,6 +8,7 @@
 
 mod case;
 mod database;
+mod dice;
 mod oracle;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ pub(crate) use case::{Case, Output, reinstate};
 pub(crate) use database::{
     TestDb, copy_database, database, database_with, dump_restore, pair, pair_dumped,
 };
+pub(crate) use dice::Dice;
 pub(crate) use oracle::dump;
 
 /// PostgreSQL's programs: in `REINSTATE_PG_BIN` if it is set, otherwise where they usually are.

@@ -15,6 +15,7 @@ mod library;
 mod locked;
 mod neighbours;
 mod people;
+mod points;
 mod random;
 mod refused;
 mod retyped;

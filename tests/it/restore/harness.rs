@@ -28,7 +28,7 @@ impl Incident {
     }
 
     /// The incident that a story tells.
-    fn told(story: &Story) -> Self {
+    pub(super) fn told(story: &Story) -> Self {
         let live = database();
         live.run(&story.file("schema.sql"));
         live.run(&story.file("data.sql"));

@@ -10,6 +10,7 @@ mod case;
 mod database;
 mod dice;
 mod oracle;
+pub(crate) mod proxy;
 
 use std::path::Path;
 use std::sync::OnceLock;

@@ -7,6 +7,7 @@
 mod conflicts;
 mod cut;
 mod dependents;
+mod disturbed;
 mod harness;
 mod interrupted;
 mod large;

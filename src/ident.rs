@@ -168,6 +168,15 @@ fn parts(text: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
+/// Splits where a character stands outside of quotes. A quote within quotes is doubled, and so closes and opens them again.
+fn unquoted(text: &str, at: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |c| {
+        quoted ^= c == '"';
+        c == at && !quoted
+    })
+}
+
 impl FromStr for TableName {
     type Err = NameError;
 
@@ -208,10 +217,10 @@ impl FromStr for ColumnRef {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let wrong = || NameError::Columns(text.to_owned());
-        let (table, rest) = text.trim().split_once('(').ok_or_else(wrong)?;
+        let table = unquoted(text, '(').next().unwrap_or_default();
+        let rest = text[table.len()..].strip_prefix('(').ok_or_else(wrong)?;
         let inner = rest.trim_end().strip_suffix(')').ok_or_else(wrong)?;
-        let columns = inner
-            .split(',')
+        let columns = unquoted(inner, ',')
             .map(|c| match parts(c).as_deref() {
                 Some([name]) => Ok(name.clone()),
                 _ => Err(wrong()),
@@ -289,6 +298,16 @@ mod tests {
         assert_eq!(
             (r.table.to_string(), r.columns),
             ("app.\"T\"".into(), vec!["a".into(), "B c".into()])
+        );
+        let r: ColumnRef = "\"Order (old), 1\"(a, \"b, \"\"c\"\" (d)\" )"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            (r.table.to_string(), r.columns),
+            (
+                "public.\"Order (old), 1\"".into(),
+                vec!["a".into(), "b, \"c\" (d)".into()]
+            )
         );
         assert!("t".parse::<ColumnRef>().is_err());
         assert!("t()".parse::<ColumnRef>().is_err());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::pg::Session;
+use crate::pg::{PgError, Session};
 
 use super::JournalError;
 
@@ -45,6 +45,24 @@ impl RunLock {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
+    }
+
+    /// Ends the session with server process `predecessor`, one of ours that was lost, if it still holds the lock and only waits
+    /// for us: where the end of a connection does not reach the server, it would wait, and hold the lock, for hours. A session
+    /// that is at work (committing, say) is left to finish.
+    pub async fn release(session: &Session, predecessor: i32) -> Result<(), PgError> {
+        let sql = "select pg_terminate_backend(a.pid)
+                     from pg_stat_activity a join pg_locks l using (pid)
+                    where a.pid = $1 and a.state like 'idle%' and a.application_name like 'reinstate %'
+                      and l.locktype = 'advisory' and l.granted
+                      and l.classid = $2::int8::oid and l.objid = $3::int8::oid
+                      and l.database = (select oid from pg_database where datname = current_database())";
+        let (class, object) = (i64::from(LOCK.0), i64::from(LOCK.1));
+        let doing = "ending a session that was lost";
+        session
+            .query(doing, sql, &[&predecessor, &class, &object])
+            .await?;
+        Ok(())
     }
 
     async fn busy(session: &Session) -> Result<JournalError, JournalError> {

@@ -56,13 +56,9 @@ pub async fn copy_in(
     let mut rest = BytesMut::from(data).freeze();
     while !rest.is_empty() {
         let piece = rest.split_to(rest.len().min(1 << 16));
-        sink.send(piece)
-            .await
-            .map_err(|e| session.stream_error(doing, &e))?;
+        session.answer(doing, sink.send(piece)).await?;
     }
-    sink.finish()
-        .await
-        .map_err(|e| session.stream_error(doing, &e))
+    session.answer(doing, sink.finish()).await
 }
 
 /// The fields of one line, still escaped.

@@ -108,6 +108,15 @@ impl PgError {
         }
     }
 
+    /// A connection on which no answer came.
+    pub fn silent(target: &str, doing: &str, limit: std::time::Duration) -> Self {
+        Self::Lost {
+            target: target.to_owned(),
+            doing: doing.to_owned(),
+            cause: format!("no answer for {} s", limit.as_secs()),
+        }
+    }
+
     /// The SQLSTATE, where the server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {

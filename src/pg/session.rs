@@ -1,6 +1,6 @@
 //! One session with a server: settings pinned, reading or writing, every failure named with what was being done.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub struct Session {
     client: Client,
     connection: AbortHandle,
     given_up: AtomicBool,
+    /// Milliseconds after which an answer is no longer waited for; zero is no bound.
+    patience: AtomicU64,
     target: Target,
     tls: Option<MakeRustlsConnect>,
     shown: String,
@@ -49,6 +51,7 @@ impl Session {
             client: connected.client,
             connection: connected.connection,
             given_up: AtomicBool::new(false),
+            patience: AtomicU64::new(0),
             target: connected.target,
             tls: connected.tls,
             shown,
@@ -98,6 +101,32 @@ impl Session {
         }
     }
 
+    /// From now on a connection on which no answer has come for so long counts as lost: something between us and the server
+    /// may swallow what we say, and no error ever comes of that. `None` is no bound.
+    ///
+    /// For statements that the server itself bounds (`statement_timeout`), with room for the way there and back.
+    pub fn give_up_after(&self, limit: Option<Duration>) {
+        let limit = limit.map_or(0, |l| u64::try_from(l.as_millis()).unwrap_or(u64::MAX));
+        self.patience.store(limit, Ordering::SeqCst);
+    }
+
+    /// Waits for an answer, for as long as [`Session::give_up_after`] says.
+    pub(super) async fn answer<T>(
+        &self,
+        doing: &str,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, PgError> {
+        let limit = match self.patience.load(Ordering::SeqCst) {
+            0 => return answer.await.map_err(|e| self.wrap(doing, &e)),
+            limit => Duration::from_millis(limit),
+        };
+        if let Ok(answered) = tokio::time::timeout(limit, answer).await {
+            return answered.map_err(|e| self.wrap(doing, &e));
+        }
+        self.connection.abort();
+        Err(PgError::silent(&self.shown, doing, limit))
+    }
+
     fn wrap(&self, doing: &str, error: &tokio_postgres::Error) -> PgError {
         PgError::from_client(&self.shown, doing, error)
     }
@@ -109,10 +138,7 @@ impl Session {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, PgError> {
-        self.client
-            .query(sql, params)
-            .await
-            .map_err(|e| self.wrap(doing, &e))
+        self.answer(doing, self.client.query(sql, params)).await
     }
 
     /// Runs one statement whose parameters are all text (the SQL casts them), in one round trip.
@@ -121,10 +147,8 @@ impl Session {
             .iter()
             .map(|p| (p as &(dyn ToSql + Sync), Type::TEXT))
             .collect();
-        self.client
-            .query_typed(sql, &typed)
+        self.answer(doing, self.client.query_typed(sql, &typed))
             .await
-            .map_err(|e| self.wrap(doing, &e))
     }
 
     /// The names of the columns that a statement would give, without running it.
@@ -145,10 +169,7 @@ impl Session {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, PgError> {
-        self.client
-            .query_one(sql, params)
-            .await
-            .map_err(|e| self.wrap(doing, &e))
+        self.answer(doing, self.client.query_one(sql, params)).await
     }
 
     /// Runs one statement and returns how many rows it touched.
@@ -158,26 +179,17 @@ impl Session {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, PgError> {
-        self.client
-            .execute(sql, params)
-            .await
-            .map_err(|e| self.wrap(doing, &e))
+        self.answer(doing, self.client.execute(sql, params)).await
     }
 
     /// Runs statements without parameters and results, in one round trip.
     pub async fn batch(&self, doing: &str, sql: &str) -> Result<(), PgError> {
-        self.client
-            .batch_execute(sql)
-            .await
-            .map_err(|e| self.wrap(doing, &e))
+        self.answer(doing, self.client.batch_execute(sql)).await
     }
 
     /// Starts a `COPY … TO STDOUT`; see [`super::copy`] for what reads it.
     pub async fn copy_out(&self, doing: &str, sql: &str) -> Result<CopyOutStream, PgError> {
-        self.client
-            .copy_out(sql)
-            .await
-            .map_err(|e| self.wrap(doing, &e))
+        self.answer(doing, self.client.copy_out(sql)).await
     }
 
     /// Starts a `COPY … FROM STDIN`; see [`super::copy`] for what feeds it.
@@ -185,11 +197,11 @@ impl Session {
     /// A refusal ends the session: the client library then asks for one answer more than it reads (a CopyFail with a
     /// Sync of its own), and would take every later answer for that of the statement before.
     pub async fn copy_in(&self, doing: &str, sql: &str) -> Result<CopyInSink<Bytes>, PgError> {
-        self.client
-            .copy_in(sql)
-            .await
-            .inspect_err(|_| self.give_up())
-            .map_err(|e| self.wrap(doing, &e))
+        let started = self.client.copy_in(sql);
+        self.answer(doing, async {
+            started.await.inspect_err(|_| self.give_up())
+        })
+        .await
     }
 
     /// Wraps an error met while reading or feeding a COPY stream of this session.

@@ -15,6 +15,8 @@ const ROWS_A_LOOK: usize = 2_000;
 impl Worker<'_> {
     /// Every row of the bundle, by state, from the journal and a last look at what earlier runs brought back.
     pub(super) async fn tally(&self, stopped: bool) -> Result<Tally, RestoreError> {
+        // Tables without a key are read as a whole, however long that takes.
+        self.session.give_up_after(None);
         let store = Store::new(&self.session);
         let mut tally = Tally::default();
         let targets = &self.prepared.targets;

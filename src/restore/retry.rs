@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::event::Event;
 use crate::ident::TableName;
 use crate::journal::{JournalError, ResolvedRow, ResolvedRows, RunLock};
-use crate::pg::{Access, PgError, Session};
+use crate::pg::{Access, Conninfo, PgError, Session};
 
 use super::insert::Attempt;
 use super::run::Worker;
@@ -173,7 +173,8 @@ impl Worker<'_> {
 
     /// A session that may go on where the lost one stopped.
     async fn connect(&self) -> Result<Session, RestoreError> {
-        let session = Session::open(self.conninfo, Access::Writing, "restore").await?;
+        let limit = patience(self.settings.max_unit_time.max(self.limit));
+        let session = again(self.conninfo, "restore", &self.session, limit).await?;
         // The lock ends with the old session: waiting for it is waiting for the old transaction's end.
         RunLock::take(&session, true).await.map_err(|e| match e {
             JournalError::Pg(e) => RestoreError::Pg(e),
@@ -182,4 +183,28 @@ impl Worker<'_> {
         self.inserter_on(&session).stage().await?;
         Ok(session)
     }
+}
+
+/// How long an answer may take where the server itself ends statements after `longest`. Half a minute on the way is no busy
+/// server, but a connection that hangs.
+pub(super) fn patience(longest: Duration) -> Duration {
+    longest + Duration::from_secs(30)
+}
+
+/// A session in the place of one that was lost. What is left of that one is ended, if it waits for us.
+pub(super) async fn again(
+    conninfo: &Conninfo,
+    purpose: &str,
+    lost: &Session,
+    limit: Duration,
+) -> Result<Session, PgError> {
+    let open = Session::open(conninfo, Access::Writing, purpose);
+    let Ok(session) = tokio::time::timeout(limit, open).await else {
+        let target = lost.target().to_string();
+        return Err(PgError::silent(&target, "connecting again", limit));
+    };
+    let session = session?;
+    session.give_up_after(Some(limit));
+    RunLock::release(&session, lost.backend_pid()).await?;
+    Ok(session)
 }

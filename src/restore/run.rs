@@ -16,6 +16,7 @@ use crate::pg::{Access, Conninfo, PgError, Session};
 use super::excluded::{self, Excluded, dropped};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
+use super::retry::patience;
 use super::suppressed::Guards;
 use super::triggers::{Treated, Treatment};
 use super::waiting::{Turn, Waiting};
@@ -247,6 +248,8 @@ pub(super) struct Worker<'a> {
 impl Worker<'_> {
     /// Works off every unit; true when it stopped before the end.
     async fn all(&mut self) -> Result<Stopped, RestoreError> {
+        let longest = self.settings.max_unit_time.max(self.limit);
+        self.session.give_up_after(Some(patience(longest)));
         self.inserter().stage().await?;
         let mut rows = self.bundle.read()?;
         loop {

@@ -7,6 +7,7 @@
 mod conflicts;
 mod cut;
 mod dependents;
+mod disturbed;
 mod harness;
 mod interrupted;
 mod large;
@@ -15,6 +16,8 @@ mod library;
 mod locked;
 mod neighbours;
 mod people;
+mod points;
+mod random;
 mod refused;
 mod resolve;
 mod resolve_again;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::event::Event;
 use crate::journal::{RunLock, UndoneRows};
-use crate::pg::{Access, PgError, Session};
+use crate::pg::PgError;
+use crate::restore::retry::{again, patience};
 use crate::restore::waiting::Turn;
 
 use super::UndoError;
@@ -224,7 +225,8 @@ impl Worker<'_> {
             units: 0,
         });
         tokio::time::sleep(Duration::from_millis(200 << self.reconnects)).await;
-        match Session::open(self.conninfo, Access::Writing, "undo").await {
+        let limit = patience(self.settings.max_unit_time.max(self.limit));
+        match again(self.conninfo, "undo", &self.session, limit).await {
             Ok(session) => {
                 // The lock ends with the old session: waiting for it is waiting for the old transaction's end.
                 RunLock::take(&session, true).await?;

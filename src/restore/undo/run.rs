@@ -12,6 +12,7 @@ use crate::event::{Event, Sink};
 use crate::ident::{RunId, UnitId};
 use crate::journal::{self, NewRun, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos};
 use crate::pg::{Access, Conninfo, PgError, Session};
+use crate::restore::retry::patience;
 use crate::restore::run::time_limit;
 use crate::restore::{Interrupt, Settings};
 
@@ -199,6 +200,8 @@ pub(super) struct Worker<'a> {
 
 impl Worker<'_> {
     async fn until_done(&mut self) -> Result<(RunState, UndoTally), UndoError> {
+        let longest = self.settings.max_unit_time.max(self.limit);
+        self.session.give_up_after(Some(patience(longest)));
         let stopped = self.all().await?;
         let mut tally = so_far(&self.session, &self.scope, &self.found, Some(&self.run)).await?;
         for table in &self.scope.tables {

@@ -1,28 +1,7 @@
 //! Random tables, random edits: whatever the key and the columns are, the program and the oracle agree.
 
 use super::check_library;
-use crate::support::pair_dumped;
-
-/// A sequence of numbers from a seed (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.roll() % n
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len() as u64) as usize]
-    }
-}
+use crate::support::{Dice, pair_dumped};
 
 /// Types of keys, each with an expression that makes of a number `n` a value of its own.
 const KEYS: &[(&str, &str)] = &[
@@ -100,7 +79,7 @@ fn table(dice: &mut Dice, name: &str) -> (String, Vec<String>, String) {
 
 /// One database of six random tables and its random edits.
 async fn play(seed: u64) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let (mut before, mut after) = (String::new(), String::new());
     for i in 0..6 {
         let name = format!("t{i}");

@@ -30,7 +30,7 @@ impl Incident {
     }
 
     /// The incident that a story tells.
-    fn told(story: &Story) -> Self {
+    pub(super) fn told(story: &Story) -> Self {
         let live = database();
         live.run(&story.file("schema.sql"));
         live.run(&story.file("data.sql"));
@@ -58,6 +58,11 @@ impl Incident {
     fn lost(snapshot: TestDb, live: TestDb, loss: &str) -> Self {
         let before = dump(&live);
         live.run(loss);
+        Self::between(snapshot, live, before)
+    }
+
+    /// The incident between what live held before and what it holds now.
+    pub(super) fn between(snapshot: TestDb, live: TestDb, before: String) -> Self {
         let after_loss = dump(&live);
         assert_ne!(before, after_loss, "nothing was lost");
         Self {

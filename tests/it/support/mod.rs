@@ -8,7 +8,9 @@
 
 mod case;
 mod database;
+mod dice;
 mod oracle;
+pub(crate) mod proxy;
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -19,6 +21,7 @@ pub(crate) use case::{Case, Output, reinstate};
 pub(crate) use database::{
     TestDb, copy_database, database, database_with, dump_restore, pair, pair_dumped,
 };
+pub(crate) use dice::Dice;
 pub(crate) use oracle::dump;
 
 /// PostgreSQL's programs: in `REINSTATE_PG_BIN` if it is set, otherwise where they usually are.

@@ -1,0 +1,214 @@
+//! Killed, and cut off, at every write to the journal and around every commit: before the server has the statement, when
+//! it has it but its answer is lost, and when the answer has come back. Run again, it ends where an undisturbed run ends.
+//!
+//! The ordinary suite takes a few points of each story, `scripts/test --long` all of them. A point that fails is printed;
+//! `REINSTATE_STORY=cascade` plays the points of one story.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use crate::support::proxy::{Deed, Moment, Point, Proxy, writes_or_commits};
+use crate::support::{Dice, Output, TestDb, cluster, copy_database, dump, long};
+
+use super::Incident;
+use super::story::Story;
+
+/// Small stories, each with something of its own: cascades, circles, rows without a key, identity, partitions, units
+/// that depend on each other, references that only the configuration states.
+const STORIES: &[&str] = &[
+    "cascade",
+    "cycle",
+    "cycle_not_deferrable",
+    "identity",
+    "no_key",
+    "partitioned_bag",
+    "polymorphic",
+    "self_reference",
+    "shared_parent",
+];
+/// Stories played at the same time.
+const PLAYERS: usize = 2;
+/// Points of each story and command in the ordinary suite.
+const FEW: usize = 3;
+
+/// What is disturbed: a command, where it starts, and what tells how it ended.
+struct Stage<'a> {
+    name: &'a str,
+    incident: &'a mut Incident,
+    /// Live before the command.
+    from: TestDb,
+    command: &'a dyn Fn(&Incident) -> Command,
+    /// The journal's account of what was done, whatever the number of runs.
+    account: &'static str,
+    /// Whether every run says the same statements; not so where the number of batches follows the time that they take.
+    steady: bool,
+}
+
+const RESTORED: &str = "select table_name, unit, sum(n), sum(inserted) from (
+      select table_name, u as unit, count(*) as n, 0 as inserted from reinstate.batch_rows, unnest(units) u group by 1, 2
+      union all select table_name, null, 0, sum(inserted) from reinstate.batch_rows group by 1) s
+     group by 1, 2 order by 1, 2; select distinct state from reinstate.run";
+const TAKEN_BACK: &str =
+    "select table_name, sum(removed) from reinstate.undo_rows group by 1 order by 1;
+     select distinct state from reinstate.run";
+
+impl Stage<'_> {
+    /// A run over a wire, from the state at which the command starts; an undisturbed one where there is no point.
+    fn run(&mut self, point: Option<Point>) -> (Output, Proxy) {
+        self.incident.live = copy_database(&self.from);
+        let port = cluster().port();
+        let proxy = Proxy::start(port, writes_or_commits, point);
+        let live = proxy.conninfo(&self.incident.live.tcp_conninfo(), port);
+        let mut command = (self.command)(self.incident);
+        command.env("REINSTATE_LIVE", live);
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        proxy.program(child.id());
+        (child.wait_with_output().unwrap().into(), proxy)
+    }
+
+    fn end(&self) -> (String, String) {
+        let live = &self.incident.live;
+        (dump(live), live.query_text(self.account))
+    }
+
+    /// Disturbs it at the chosen points; the end is that of an undisturbed run.
+    fn disturb(&mut self, dice: &mut Dice, few: usize) {
+        let (output, proxy) = self.run(None);
+        output.ok();
+        let (statements, end) = (proxy.seen(), self.end());
+        for point in points(dice, &statements, few) {
+            let tried = catch_unwind(AssertUnwindSafe(|| self.disturb_at(point, &end)));
+            if tried.is_err() {
+                panic!(
+                    "{}: {point:?}, which is `{}`",
+                    self.name, statements[point.nth]
+                );
+            }
+        }
+    }
+
+    fn disturb_at(&mut self, point: Point, end: &(String, String)) {
+        let (output, proxy) = self.run(Some(point));
+        assert!(
+            proxy.struck() || !self.steady,
+            "the point was never reached"
+        );
+        if point.deed == Deed::Kill && proxy.struck() {
+            assert_eq!(output.code, -1, "{output:#?}");
+        }
+        if output.code != 0 {
+            let again: Output = (self.command)(self.incident).output().unwrap().into();
+            again.ok();
+        }
+        let (rows, account) = self.end();
+        let differs = super::difference(&end.0, &rows);
+        assert_eq!(differs, (Vec::new(), Vec::new()), "rows lost, rows doubled");
+        assert_eq!(account, end.1, "the journal's account");
+    }
+}
+
+/// Every statement, moment and deed; in the ordinary suite a few, but always the first commit whose answer is lost.
+fn points(dice: &mut Dice, statements: &[String], few: usize) -> Vec<Point> {
+    let mut all = Vec::new();
+    for nth in 0..statements.len() {
+        for moment in [Moment::Before, Moment::Sent, Moment::Answered] {
+            for deed in [Deed::Kill, Deed::Cut] {
+                all.push(Point { nth, moment, deed });
+            }
+        }
+    }
+    let few = if long() { all.len() } else { few };
+    let lost = |p: &Point| p.moment == Moment::Sent && statements[p.nth] == "commit";
+    let mut chosen = Vec::new();
+    for deed in [Deed::Cut, Deed::Kill] {
+        let first = all.iter().position(|p| lost(p) && p.deed == deed);
+        chosen.extend(first.map(|first| all.swap_remove(first)));
+    }
+    while chosen.len() < few && !all.is_empty() {
+        chosen.push(all.swap_remove(dice.index(all.len())));
+    }
+    chosen
+}
+
+/// A restore and its undo, disturbed.
+fn disturb(name: &str, incident: &mut Incident, few: usize, steady: bool) {
+    let mut dice = Dice::new(name.bytes().map(u64::from).sum());
+    let from = copy_database(&incident.live);
+    Stage {
+        name: &format!("{name}, restored"),
+        incident,
+        from,
+        command: &|incident| incident.restore_command(&[]),
+        account: RESTORED,
+        steady,
+    }
+    .disturb(&mut dice, few);
+    let run = super::undo::last_run(incident);
+    let from = copy_database(&incident.live);
+    Stage {
+        name: &format!("{name}, taken back"),
+        incident,
+        from,
+        command: &|incident| incident.undo_command(&[&run]),
+        account: TAKEN_BACK,
+        steady,
+    }
+    .disturb(&mut dice, few);
+    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+#[test]
+fn stories_disturbed_at_every_point() {
+    let wanted = std::env::var("REINSTATE_STORY").ok();
+    let chosen = STORIES
+        .iter()
+        .filter(|s| wanted.as_deref().is_none_or(|w| w == **s));
+    let stories = Mutex::new(chosen);
+    let failed = Mutex::new(Vec::new());
+    let next = || stories.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..PLAYERS {
+            scope.spawn(|| {
+                while let Some(name) = next() {
+                    let played = catch_unwind(AssertUnwindSafe(|| {
+                        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+                        let story = Story::read(&fixtures.join(name));
+                        let mut incident = Incident::told(&story);
+                        let args = story.optional("args").unwrap_or_default();
+                        incident.extract(&args.lines().collect::<Vec<_>>());
+                        disturb(name, &mut incident, FEW, true);
+                    }));
+                    if played.is_err() {
+                        failed.lock().unwrap().push(*name);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(
+        failed.is_empty(),
+        "stories that failed (each said why above): {failed:?}"
+    );
+}
+
+/// Several batches, of rows with and without a key.
+#[test]
+fn many_batches_disturbed_at_every_point() {
+    let mut incident = Incident::new(
+        "create table sensors (id int primary key);
+         create table events (sensor_id int not null references sensors on delete cascade, what text);
+         create index on events (sensor_id);
+         insert into sensors select n from generate_series(1, 300) n;
+         insert into events select 1 + n % 300, 'same' from generate_series(1, 3000) n",
+        "delete from sensors where id <= 200",
+    );
+    incident.extract(&[]);
+    disturb("many batches", &mut incident, 3 * FEW, false);
+}

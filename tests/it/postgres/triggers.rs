@@ -66,6 +66,64 @@ fn what_is_checked_is_decided_when_the_row_comes() {
     assert_eq!(db.count("select count(*) from c where p_id = 99"), 1);
 }
 
+/// A row of a deferrable unique constraint is looked at again only if it met another when it came. So one that came first and
+/// is not committed yet is neither seen by a query nor looks at ours: it has to be waited for.
+#[test]
+fn a_deferrable_value_that_came_first_does_not_look_again() {
+    let db = with(FAMILY);
+    let first = session(
+        &db,
+        "begin; insert into c values (2, 1, 1, 7, 2); select pg_sleep(1.5); commit",
+    );
+    until_asleep(&db);
+    db.run("set session_replication_role = replica; insert into c values (3, 1, 1, 7, 3)");
+    // The lock that writing took is there to its end, and shows who is to be waited for.
+    let writers = "select count(*) from pg_locks where relation = 'c'::regclass and mode = 'RowExclusiveLock'";
+    assert_eq!(db.count(writers), 1);
+    assert_eq!(db.count("select count(*) from c where place = 7"), 1);
+    end(first).ok();
+    assert_eq!(db.count("select count(*) from c where place = 7"), 2);
+    // Whoever comes after ours meets it.
+    let complaint = db.run_failing("insert into c values (4, 1, 1, 7, 4)");
+    assert!(complaint.contains("unique constraint"), "{complaint}");
+}
+
+#[test]
+fn a_number_drawn_holds_its_sequence_to_the_end_of_the_transaction() {
+    let db = with("create sequence s");
+    let drawing = session(
+        &db,
+        "begin; select nextval('s'); select pg_sleep(1); commit",
+    );
+    until_asleep(&db);
+    let held = "select count(*) from pg_locks where relation = 's'::regclass and mode = 'RowExclusiveLock'";
+    assert_eq!(db.count(held), 1);
+    // It makes nobody wait.
+    assert_eq!(
+        db.query_text("set lock_timeout = 10; select nextval('s')"),
+        "2"
+    );
+    end(drawing).ok();
+    assert_eq!(db.count(held), 0);
+}
+
+#[test]
+fn parents_can_be_locked_within_a_lateral_join() {
+    let db = with(FAMILY);
+    let deleting = session(
+        &db,
+        "begin; delete from p where id = 1; select pg_sleep(1); rollback",
+    );
+    until_asleep(&db);
+    let lock = "select x.there is null from (values (1), (9)) k (id)
+                  left join lateral (select true as there from p where p.id = k.id for key share of p nowait) x on true
+                 order by k.id";
+    let complaint = db.run_failing(lock);
+    assert!(complaint.contains("could not obtain lock"), "{complaint}");
+    end(deleting).ok();
+    assert_eq!(db.query_text(lock), "f\nt");
+}
+
 #[test]
 fn to_be_a_replica_takes_a_right() {
     let db = with("select 1");

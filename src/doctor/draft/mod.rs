@@ -217,7 +217,7 @@ mod tests {
             ..Examination::default()
         };
         let draft = draft(&exam, &server(), None);
-        assert_eq!((draft.active, draft.doubtful), (3, 4), "{}", draft.text);
+        assert_eq!((draft.active, draft.doubtful), (4, 3), "{}", draft.text);
         let table: toml::Table = draft
             .text
             .parse()
@@ -233,11 +233,12 @@ mod tests {
             .collect();
         assert_eq!(from[0].table.name, "plain");
         assert_eq!(from[1].table.name, "it's \\ \"odd\"\nname");
+        assert_eq!(from[2].table.name, "a(b");
         assert_eq!(
-            relations[2]["when"]["owner type"].as_str(),
+            relations[3]["when"]["owner type"].as_str(),
             Some("Dossier\n[[relation]]")
         );
-        assert_eq!(relations.len(), 3);
+        assert_eq!(relations.len(), 4);
     }
 
     #[test]

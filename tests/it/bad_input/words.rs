@@ -152,10 +152,7 @@ fn times_and_numbers() {
 #[test]
 fn what_this_version_does_not_do_is_refused() {
     let story = Story::extracted();
-    for args in [
-        &["--relinks", "proven"][..],
-        &["--relinks", "all"],
-    ] {
+    for args in [&["--relinks", "proven"][..], &["--relinks", "all"]] {
         for execute in [
             &["restore"][..],
             &["restore", "--execute", "--unrehearsed", "x"],

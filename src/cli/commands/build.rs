@@ -1,10 +1,15 @@
 //! This build, and who runs it: what bundles and journals record, so that what was rehearsed and what runs can be
 //! compared by a machine.
 
+use std::sync::LazyLock;
+
 use sha2::{Digest, Sha256};
 
 use crate::bundle::ToolBuild;
 use crate::cli::secrets;
+
+/// Reading a whole executable takes a while: once is enough.
+static EXECUTABLE: LazyLock<Option<String>> = LazyLock::new(executable_digest);
 
 /// Version, commit and digest of the running executable.
 pub(super) fn tool() -> ToolBuild {
@@ -13,7 +18,7 @@ pub(super) fn tool() -> ToolBuild {
         commit: option_env!("REINSTATE_COMMIT")
             .unwrap_or("unknown")
             .to_owned(),
-        sha256: executable_digest(),
+        sha256: EXECUTABLE.clone(),
     }
 }
 

@@ -41,36 +41,56 @@ impl Probe {
         format!("{kind} {} ({})", self.name, self.expressions.join(", "))
     }
 
-    /// Two values are in each other's way: `there`, an expression over the table, and `here`, a value.
-    fn meets(&self, n: usize) -> String {
+    /// Two values are in each other's way: `there`, an expression over the table, and `here`, a value. With `null`, because
+    /// neither is known.
+    fn meets(&self, n: usize, null: bool) -> String {
         let (there, operator) = (&self.expressions[n], &self.operators[n]);
-        let meets = format!("({there}) {operator} (v.e{n}{})", self.collations[n]);
-        match self.nulls_not_distinct {
-            true => format!("({meets} or (({there}) is null and v.e{n} is null))"),
-            false => meets,
+        match null {
+            true => format!("({there}) is null and v.e{n} is null"),
+            false => format!("({there}) {operator} (v.e{n}{})", self.collations[n]),
+        }
+    }
+
+    /// When a row of the table is in the way of a row of the list: any of these, of which no two hold at once. Where NULLs are
+    /// in each other's way, there is one for each set of columns that can be NULL: an index can answer it, and not an OR.
+    fn ways(&self) -> Vec<String> {
+        let count = self.expressions.len();
+        let all = |meets: &dyn Fn(usize) -> String| {
+            let each: Vec<String> = (0..count).map(meets).collect();
+            each.join(" and ")
+        };
+        match (self.nulls_not_distinct, count) {
+            (false, _) => vec![all(&|n| self.meets(n, false))],
+            (true, 0..=4) => (0..1_u32 << count)
+                .map(|set| all(&|n| self.meets(n, set >> n & 1 == 1)))
+                .collect(),
+            (true, _) => {
+                let either = |n| format!("({} or {})", self.meets(n, false), self.meets(n, true));
+                vec![all(&either)]
+            }
         }
     }
 
     /// Pairs of the bundle's rows, by position, and live's that are in their way.
     fn sql(&self, table: &TargetTable, rows: &[(usize, &BatchRow)]) -> String {
-        let count = self.expressions.len();
-        let list = |part: &dyn Fn(usize) -> String, by: &str| {
-            (0..count).map(part).collect::<Vec<_>>().join(by)
-        };
-        let here = list(&|n| format!("({}) as e{n}", self.expressions[n]), ", ");
-        let meets = list(&|n| self.meets(n), " and ");
+        let expressions = self.expressions.iter().enumerate();
+        let here: Vec<String> = expressions.map(|(n, e)| format!("({e}) as e{n}")).collect();
+        let here = here.join(", ");
         let holds = self.predicate.as_deref().unwrap_or("true");
         let mut shown = vec!["v.n".to_owned()];
         if table.keyed() {
             shown.extend(table.locator.columns("t"));
         }
         shown.push(qualified_list("t", &self.columns));
+        let from = table.live.from_sql();
+        let ways = self.ways().into_iter();
+        let ways = ways.map(|way| format!("select * from {from} where ({holds}) and {way}"));
         format!(
             "copy (select {} from (select reinstate_n as n, {here} from {} where {holds}) v
-                     join lateral (select * from {} where ({holds}) and {meets}) t on true) to stdout",
+                     join lateral ({}) t on true) to stdout",
             shown.join(", "),
             values(table, &self.columns, rows),
-            table.live.from_sql(),
+            ways.collect::<Vec<_>>().join("\n union all "),
         )
     }
 }
@@ -235,4 +255,41 @@ pub(super) async fn find(session: &Session, table: &TargetTable) -> Result<Vec<P
     };
     let known = |p: &Probe| p.columns.iter().all(|c| table.columns.contains(c));
     Ok(rows.iter().filter_map(probe).filter(known).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(expressions: &[&str], nulls_not_distinct: bool) -> Probe {
+        let all = |text: &str| vec![text.to_owned(); expressions.len()];
+        Probe {
+            name: "one".into(),
+            exclusion: false,
+            nulls_not_distinct,
+            predicate: None,
+            expressions: expressions.iter().map(|e| (*e).to_owned()).collect(),
+            operators: all("="),
+            collations: all(""),
+            columns: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_set_of_nulls_is_asked_for_by_itself() {
+        let ways = probe(&["a", "b"], true).ways();
+        let wanted = [
+            "(a) = (v.e0) and (b) = (v.e1)",
+            "(a) is null and v.e0 is null and (b) = (v.e1)",
+            "(a) = (v.e0) and (b) is null and v.e1 is null",
+            "(a) is null and v.e0 is null and (b) is null and v.e1 is null",
+        ];
+        assert_eq!(ways, wanted);
+    }
+
+    #[test]
+    fn nulls_are_in_nobodys_way_elsewhere_and_many_columns_are_asked_at_once() {
+        assert_eq!(probe(&["a"], false).ways(), ["(a) = (v.e0)"]);
+        assert_eq!(probe(&["a", "b", "c", "d", "e"], true).ways().len(), 1);
+    }
 }

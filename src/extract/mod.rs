@@ -34,7 +34,7 @@ use crate::diff::{Sides, unknowable};
 use crate::event::Sink;
 use crate::evidence::{Dated, EvidenceError, EvidenceSource, Exclusion, Selection, date};
 use crate::ident::{Key, TableName};
-use crate::pg::{PgError, Session};
+use crate::pg::{PgError, Session, system_identifier};
 
 /// What to extract.
 pub struct Request {
@@ -328,7 +328,7 @@ fn window(request: &Request, dated: &Dated) -> Window {
 }
 
 async fn source(session: &Session, request: &Request) -> Result<Source, PgError> {
-    // Either can be refused to an ordinary role, or have no answer: then the bundle says nothing about it.
+    // It can be refused to an ordinary role, or have no answer: then the bundle says nothing about it.
     let text = async |sql: &str| -> Option<String> {
         session
             .ask("asking where the snapshot comes from", sql, &[])
@@ -340,7 +340,7 @@ async fn source(session: &Session, request: &Request) -> Result<Source, PgError>
     let lsn = "select coalesce(pg_last_wal_replay_lsn(),
                       case when not pg_is_in_recovery() then pg_current_wal_lsn() end)::text";
     Ok(Source {
-        system_identifier: text("select system_identifier::text from pg_control_system()").await,
+        system_identifier: system_identifier(session).await,
         lsn: text(lsn).await,
         server_version: session.server_version(),
         database: session.target().database.clone(),

@@ -22,7 +22,7 @@ mod trim;
 pub use conninfo::Conninfo;
 pub use environment::Environment;
 pub use error::{PgError, ServerError};
-pub use same::same_database;
+pub use same::{same_database, system_identifier};
 pub use session::{Access, CancelToken, Session};
 pub use size::{Size, lasting};
 pub use target::Target;

@@ -12,6 +12,14 @@ use super::{PgError, Session};
 
 const DOING: &str = "asking whether two connections reach the same database";
 
+/// The identifier that a server shares with its physical copies alone. None where the role may not ask, and then nobody knows.
+pub async fn system_identifier(session: &Session) -> Option<String> {
+    let sql = "select system_identifier::text from pg_control_system()";
+    let doing = "asking for the system identifier";
+    let rows = session.ask(doing, sql, &[]).await.ok()?;
+    Some(rows.first()?.get(0))
+}
+
 /// Whether `a` and `b` are connected to the same database of the same server.
 pub async fn same_database(a: &Session, b: &Session) -> Result<bool, PgError> {
     if std::ptr::eq(a, b) {

@@ -10,7 +10,7 @@ use serde_json::json;
 use reinstate::contacts::original;
 
 use crate::restore::{Incident, journal_of};
-use crate::support::{Output, dump};
+use crate::support::{Output, dump, dump_restore};
 
 const SETUP: &str = r#"
 create table users (id int primary key, email text, name text, locale text);
@@ -141,6 +141,20 @@ fn people_and_records_before_anything_is_restored() {
     // Units are those of the bundle.
     let units: BTreeSet<&str> = records.iter().map(|r| r[5].as_str()).collect();
     assert_eq!(units.len(), 12);
+}
+
+#[test]
+fn a_backup_restored_again_is_taken_with_a_warning() {
+    let mut incident = incident(OWNERS);
+    let warning = "the bundle was made from database";
+    let same = incident.run(&["contacts"]).ok();
+    assert!(!same.stderr.contains(warning), "{}", same.stderr);
+    let sheet_then = sheet(&incident);
+
+    incident.snapshot = dump_restore(&incident.snapshot);
+    let again = incident.run(&["contacts"]).ok();
+    assert!(again.stderr.contains(warning), "{}", again.stderr);
+    assert_eq!(sheet(&incident), sheet_then);
 }
 
 #[test]

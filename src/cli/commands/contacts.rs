@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, counted};
 use crate::contacts::{Gathered, gather};
-use crate::pg::{Access, Session};
+use crate::pg::{Access, Session, system_identifier};
 
 use super::restore::open_bundle;
 
@@ -28,6 +28,7 @@ pub(super) async fn run(context: &Context, args: args::Contacts) -> Result<Code,
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
     let session = context.open(&conninfo, Access::Reading, "contacts").await?;
     refuse_live(context, &session).await?;
+    warn_of_another(context, &bundle, &session).await;
     let mut file = context.create("contacts.csv")?;
     let sources = &context.config.contacts;
     let gathered = gather(&session, &bundle, sources, &context.case, &mut file).await?;
@@ -55,6 +56,29 @@ async fn refuse_live(context: &Context, snapshot: &Session) -> Result<(), Failur
         .hint("contacts are asked of the restored backup: live may have lost them; check both connection strings"));
     }
     Ok(())
+}
+
+/// The backup may have been restored again since, elsewhere or under another name: that is for a person to say.
+async fn warn_of_another(context: &Context, bundle: &Bundle, snapshot: &Session) {
+    let source = &bundle.manifest.source;
+    let (then, now) = (&source.database, &snapshot.target().database);
+    let server = system_identifier(snapshot).await;
+    let elsewhere = source.system_identifier.is_some()
+        && server.is_some()
+        && source.system_identifier != server;
+    if !elsewhere && then == now {
+        return;
+    }
+    let place = if elsewhere {
+        "another server"
+    } else {
+        "another database"
+    };
+    context.ui.warning(&format!(
+        "the bundle was made from database {then}, and {} is {place}: whom its rows concern is only right if that is \
+         the same backup, restored again",
+        snapshot.target()
+    ));
 }
 
 fn report(context: &Context, bundle: &Bundle, gathered: &Gathered, path: &std::path::Path) {

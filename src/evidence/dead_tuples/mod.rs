@@ -23,7 +23,7 @@ use super::{Commits, EvidenceError, EvidenceSource, Hear, Interval, SourceKind, 
 use crate::catalog::{Comparable, Locator};
 use crate::diff::Candidates;
 use crate::ident::{Key, TableName};
-use crate::pg::{PgError, Session};
+use crate::pg::{PgError, Session, system_identifier};
 use tuple::Readable;
 
 /// Candidates that one question about the snapshot holds.
@@ -86,7 +86,7 @@ impl DeadTuples {
             .await?
             .get(0);
         let physical = {
-            let (a, b) = tokio::try_join!(identifier(&live), identifier(&snapshot))?;
+            let (a, b) = tokio::join!(system_identifier(&live), system_identifier(&snapshot));
             a.is_some() && a == b
         };
         let tables = tables
@@ -206,16 +206,6 @@ impl DeadTuples {
             })
             .collect())
     }
-}
-
-async fn identifier(session: &Session) -> Result<Option<String>, PgError> {
-    let sql = "select system_identifier::text from pg_control_system()";
-    // It can be refused: then nobody knows.
-    Ok(session
-        .ask("asking for the system identifier", sql, &[])
-        .await
-        .ok()
-        .and_then(|rows| rows.first().map(|r| r.get(0))))
 }
 
 /// What the dead tuples under one key say of the snapshot's row; `inserted` is the transaction that inserted that row, where

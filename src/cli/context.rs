@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use crate::clock::{Clock, SystemClock};
 use crate::doctor::{NEWEST, OLDEST};
+use crate::ident::shell_word;
 use crate::pg::{Access, Conninfo, Environment, Session};
 
 use super::args::{Format, Global};
@@ -19,6 +20,8 @@ use super::ui::Ui;
 pub(crate) struct Context {
     pub(crate) case: PathBuf,
     pub(crate) config: Config,
+    /// Where the configuration is, if not in the case.
+    config_given: Option<PathBuf>,
     pub(crate) format: Format,
     pub(crate) ui: Ui,
     pub(crate) clock: Box<dyn Clock>,
@@ -53,6 +56,7 @@ impl Context {
             live: given(&global.live, &config.live),
             snapshot: given(&global.snapshot, &config.snapshot),
             config,
+            config_given: global.config.clone(),
             format: global.format,
             ui,
             clock: Box::new(SystemClock),
@@ -125,23 +129,21 @@ impl Context {
 
     /// How to run another command on this case from here.
     pub(crate) fn next(&self, verb: &str) -> String {
-        if self.case == Path::new(".") {
-            return format!("reinstate {verb}");
+        let mut words = "reinstate".to_owned();
+        if self.case != Path::new(".") {
+            words = format!("{words} -C {}", word(&self.case));
         }
-        let case = self.case.display().to_string();
-        let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
-        if case.chars().all(plain) {
-            format!("reinstate -C {case} {verb}")
-        } else {
-            format!("reinstate -C '{}' {verb}", case.replace('\'', "'\\''"))
+        if let Some(config) = &self.config_given {
+            words = format!("{words} --config {}", word(config));
         }
+        format!("{words} {verb}")
     }
 
     /// The same for a command that works on the bundle just used.
     pub(crate) fn next_on(&self, verb: &str, bundle: &Path) -> String {
         match bundle == self.bundle(None) {
             true => self.next(verb),
-            false => format!("{} {}", self.next(verb), bundle.display()),
+            false => format!("{} {}", self.next(verb), word(bundle)),
         }
     }
 
@@ -189,6 +191,11 @@ fn check_version(target: &str, version: u32) -> Result<Option<String>, Failure> 
 }
 
 /// What libpq would look at in this process.
+/// A path as a shell takes it.
+pub(crate) fn word(path: &Path) -> String {
+    shell_word(&path.display().to_string())
+}
+
 fn environment() -> Environment {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective())
         .ok()

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::catalog::{TableKind, Trigger};
-use crate::ident::{TableName, quote_ident, shown};
+use crate::ident::{TableName, quote_ident, shell_word, shown};
 use crate::pg::{PgError, Session};
 
 use super::{RestoreError, Settings, TargetTable, Targets};
@@ -240,11 +240,7 @@ fn obstacle(table: &TargetTable, treated: &Treated, said: Option<Triggers>) -> O
 
 /// The option that accepts a trigger, as a shell takes it.
 pub fn accepting(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    match name.chars().all(plain) {
-        true => format!("--accept-trigger {name}"),
-        false => format!("--accept-trigger '{}'", name.replace('\'', "'\\''")),
-    }
+    format!("--accept-trigger {}", shell_word(name))
 }
 
 /// How a person names a trigger.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::cli::args::{self, Format};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, word};
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, counted};
 use crate::event::Event;
@@ -118,7 +118,7 @@ fn show(
             context.next(&format!("undo {}", found.restore.run)),
             match bundle.dir == context.bundle(None) {
                 true => String::new(),
-                false => format!(" --bundle {}", bundle.dir.display()),
+                false => format!(" --bundle {}", word(&bundle.dir)),
             }
         ),
     });

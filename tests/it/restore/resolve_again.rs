@@ -1,7 +1,7 @@
 //! What a run left out, tried again; and what a plan foretold, compared with the outcome.
 
-use super::Ledger;
 use super::resolve::{KINDS, LOST, OF_TWO, incident, quarantined_reason};
+use super::{Incident, Ledger};
 use crate::support::dump;
 
 #[test]
@@ -38,6 +38,43 @@ fn exactly_what_a_run_left_out_is_tried_again() {
         "{}",
         refused.stderr
     );
+}
+
+#[test]
+fn the_command_that_a_plan_prints_carries_it_out() {
+    let incident = incident(&KINDS[1]);
+    let config = incident.case.file("else where.toml");
+    std::fs::write(&config, "").unwrap();
+    let config = config.to_str().unwrap();
+    let asked = ["restore", "--on-conflict", "remap", "--max-unit-time", "3s"];
+    let plan = incident
+        .for_people(&[&["--config", config], &asked[..]].concat())
+        .ok();
+    let (_, command) = plan.stderr.split_once("carry it out: ").unwrap();
+    let options = "--execute --on-conflict remap --max-unit-time 3000ms --plan ";
+    assert!(command.contains(options), "{command}");
+    // A plan of other settings has another id, and is refused.
+    let other = command.replace("--on-conflict remap", "");
+    assert!(!typed(&incident, &other).success());
+    assert!(typed(&incident, command).success());
+    let verified = Ledger::of(&incident.verify(&[]).ok());
+    assert!(verified.total("remapped") > 0);
+}
+
+/// A command as a person types it.
+fn typed(incident: &Incident, command: &str) -> std::process::ExitStatus {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_reinstate"));
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", program.parent().unwrap().display());
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", command.lines().next().unwrap()])
+        .env("PATH", path)
+        .env("REINSTATE_LIVE", incident.live.conninfo())
+        .env("REINSTATE_SNAPSHOT", incident.snapshot.conninfo())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    shell.status().unwrap()
 }
 
 #[test]

@@ -12,9 +12,11 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
 use crate::cli::unknowable::lines as unknowable;
-use crate::ident::TableName;
+use crate::ident::{TableName, shell_word};
 use crate::pg::Target;
-use crate::restore::{LargeUnit, Plan, Settings, States, TablePlan, Triggers, accepting};
+use crate::restore::{
+    LargeUnit, OnConflict, Plan, Settings, States, TablePlan, Triggers, accepting,
+};
 
 /// Units listed on the terminal; all of them are in `plan.json`.
 const LISTED: usize = 10;
@@ -49,7 +51,7 @@ pub(super) fn show(
         _ => format!(
             "nothing was changed. To carry it out: {} --execute{} --plan {} --unrehearsed REASON",
             context.next_on("restore", &bundle.dir),
-            about_triggers(settings),
+            as_asked(settings),
             plan.id
         ),
     });
@@ -197,15 +199,36 @@ fn in_the_way(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// What was said about triggers, to be said again.
-fn about_triggers(settings: &Settings) -> String {
-    let mut options = match settings.triggers {
-        None => String::new(),
-        Some(Triggers::Fire) => " --triggers fire".to_owned(),
-        Some(Triggers::Suppress) => " --triggers suppress".to_owned(),
+/// What was asked of this restore, to be asked again.
+fn as_asked(settings: &Settings) -> String {
+    let defaults = Settings::default();
+    let mut options = String::new();
+    let mut add = |option: String| {
+        options.push(' ');
+        options.push_str(&option);
     };
+    match settings.triggers {
+        None => {}
+        Some(Triggers::Fire) => add("--triggers fire".to_owned()),
+        Some(Triggers::Suppress) => add("--triggers suppress".to_owned()),
+    }
     for name in &settings.accepted_triggers {
-        options = format!("{options} {}", accepting(name));
+        add(accepting(name));
+    }
+    match settings.on_conflict {
+        OnConflict::Quarantine => {}
+        OnConflict::Remap => add("--on-conflict remap".to_owned()),
+        OnConflict::Skip => add("--on-conflict skip".to_owned()),
+    }
+    if let Some(run) = &settings.only_quarantined {
+        add(format!("--only-quarantined {}", shell_word(&run.0)));
+    }
+    if let Some(units) = settings.max_units {
+        add(format!("--max-units {units}"));
+    }
+    if settings.max_unit_time != defaults.max_unit_time {
+        let milliseconds = settings.max_unit_time.as_millis();
+        add(format!("--max-unit-time {milliseconds}ms"));
     }
     options
 }

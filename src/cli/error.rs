@@ -268,6 +268,7 @@ mod tests {
             detail: None,
             table: None,
             constraint: None,
+            function: None,
         }))
         .into()
     }

@@ -68,6 +68,8 @@ pub struct ServerError {
     pub table: Option<String>,
     /// The constraint the server named, if any.
     pub constraint: Option<String>,
+    /// Where in a function it happened, if it did. Never holds row values.
+    pub function: Option<String>,
 }
 
 impl PgError {
@@ -84,6 +86,7 @@ impl PgError {
                     detail: db.detail().map(str::to_owned),
                     table: db.table().map(str::to_owned),
                     constraint: db.constraint().map(str::to_owned),
+                    function: db.where_().and_then(in_function),
                 }))
             }
             Some(db) => Self::Lost {
@@ -104,6 +107,7 @@ impl PgError {
                 detail: None,
                 table: None,
                 constraint: None,
+                function: None,
             })),
         }
     }
@@ -114,6 +118,19 @@ impl PgError {
             target: target.to_owned(),
             doing: doing.to_owned(),
             cause: format!("no answer for {} s", limit.as_secs()),
+        }
+    }
+
+    /// Why the server refused, in its own words, without its detail line, which can hold row values.
+    pub fn refusal(&self) -> String {
+        let Self::Server(e) = self else {
+            return self.to_string();
+        };
+        let constraint = e.constraint.iter().map(|c| format!("constraint {c}"));
+        let place: Vec<String> = constraint.chain(e.function.clone()).collect();
+        match place.is_empty() {
+            true => e.message.clone(),
+            false => format!("{} ({})", e.message, place.join(", ")),
         }
     }
 
@@ -195,6 +212,14 @@ impl ServerError {
     }
 }
 
+/// The innermost line of a context that names a function of a procedural language. Others can hold row values.
+fn in_function(context: &str) -> Option<String> {
+    let mut lines = context.lines();
+    lines
+        .find(|l| l.contains("PL/") && !l.contains(':'))
+        .map(str::to_owned)
+}
+
 /// The innermost message of an error, which is the one that says what happened.
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut at = error;
@@ -215,6 +240,7 @@ impl PgError {
             detail: None,
             table: None,
             constraint: None,
+            function: None,
         }))
     }
 
@@ -231,6 +257,7 @@ impl PgError {
             detail: None,
             table: Some(table.to_owned()),
             constraint: None,
+            function: None,
         }))
     }
 }

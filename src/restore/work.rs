@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use crate::event::Event;
 use crate::ident::UnitId;
 use crate::journal::{QuarantinedUnit, Store};
-use crate::pg::PgError;
 
 use super::batch::Obstructed;
 use super::retry::{BATCH_ROWS, Outcome};
@@ -100,7 +99,7 @@ impl Worker<'_> {
                 Ok(())
             }
             Outcome::Refused(error) => {
-                let reason = refusal(&error);
+                let reason = error.refusal();
                 self.leave_out(&batch, &reason, error.sqlstate()).await
             }
             Outcome::TooSlow => {
@@ -180,15 +179,4 @@ fn rows_by_table(batch: &Batch, position: usize, targets: &Targets) -> BTreeMap<
         }
     }
     rows
-}
-
-/// The server's own words, without its detail line, which can hold row values.
-fn refusal(error: &PgError) -> String {
-    match error {
-        PgError::Server(e) => match &e.constraint {
-            Some(constraint) => format!("{} (constraint {constraint})", e.message),
-            None => e.message.clone(),
-        },
-        other => other.to_string(),
-    }
 }

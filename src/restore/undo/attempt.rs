@@ -109,7 +109,7 @@ impl Worker<'_> {
             Outcome::Refused(error) if error.is_transient() && !turn.last() => {
                 return Ok(Some(Why::Lock(turn.next())));
             }
-            Outcome::Refused(error) => (words(&error), error.sqlstate().map(str::to_owned)),
+            Outcome::Refused(error) => (error.refusal(), error.sqlstate().map(str::to_owned)),
             Outcome::TooSlow => (format!("it took longer than {limit:?}"), None),
         };
         // What refers to the unit may still wait: it is kept with all that it holds, which is right in either case.
@@ -237,13 +237,5 @@ impl Worker<'_> {
             Err(error) => return Err(error.into()),
         }
         Ok(())
-    }
-}
-
-/// The server's own words, without its detail line, which can hold row values.
-fn words(error: &PgError) -> String {
-    match error {
-        PgError::Server(e) => e.message.clone(),
-        other => other.to_string(),
     }
 }

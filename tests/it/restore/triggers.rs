@@ -245,7 +245,14 @@ fn a_trigger_that_refuses_is_the_units_own_reason() {
         FIRE,
     );
     let output = incident.restore();
-    book_4_is_left_out(&incident, output, "not this one");
+    let place = "not this one (PL/pgSQL function act() line 1 at RAISE)";
+    book_4_is_left_out(&incident, output, place);
+    let left = incident.quarantine();
+    let retry = left[0]["retry"].as_str().unwrap();
+    assert!(
+        retry.contains(" --triggers fire --only-quarantined "),
+        "{retry}"
+    );
 }
 
 /// Whoever restores is told before that an undo will be refused.

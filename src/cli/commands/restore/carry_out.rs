@@ -57,7 +57,7 @@ pub(super) async fn carry_out(
     };
     let execution = execute(conninfo, bundle, settings, new, &interrupt, &sink).await?;
     report(context, bundle, settings, &execution, agreed)?;
-    leave_files(context, conninfo, bundle, &execution, &recorder).await?;
+    leave_files(context, conninfo, bundle, &execution, settings, &recorder).await?;
     Ok(match execution.state {
         RunState::Interrupted if args.max_units.is_none() => Code::Interrupted,
         RunState::Interrupted | RunState::Partly | RunState::Running => Code::Partly,
@@ -88,10 +88,11 @@ async fn leave_files(
     conninfo: &Conninfo,
     bundle: &Bundle,
     execution: &Execution,
+    settings: &Settings,
     recorder: &Recorder,
 ) -> Result<(), Failure> {
     let written = files::restored(context, conninfo, bundle).await;
-    let written = written.and_then(|()| files::quarantined(context, bundle, execution));
+    let written = written.and_then(|()| files::quarantined(context, bundle, execution, settings));
     let written = written.and_then(|()| files::conflicts(context, &execution.met));
     let ended = format!("run {} is {}", execution.run, execution.state);
     recorder.whole(

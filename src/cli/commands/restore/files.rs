@@ -9,10 +9,12 @@ use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::journal::{KeptRow, Store, Undos};
 use crate::pg::{Access, Conninfo};
-use crate::restore::{Execution, Met, RestoreError};
+use crate::restore::{Execution, Met, RestoreError, Settings};
 
-/// `restored.csv`, with `resolved.jsonl` beside it: keys given back by any run of this bundle and not taken back since, for search indexes, caches and counters of the
-/// application.
+use super::asked::as_asked;
+
+/// `restored.csv`, with `resolved.jsonl` beside it: keys given back by any run of this bundle and not taken back since, for
+/// search indexes, caches and counters of the application.
 pub(in crate::cli::commands) async fn restored(
     context: &Context,
     conninfo: &Conninfo,
@@ -93,11 +95,17 @@ pub(super) fn quarantined(
     context: &Context,
     bundle: &Bundle,
     execution: &Execution,
+    settings: &Settings,
 ) -> Result<(), Failure> {
+    let retry = Settings {
+        only_quarantined: Some(execution.run.clone()),
+        max_units: None,
+        ..settings.clone()
+    };
     let retry = format!(
-        "{} --execute --only-quarantined {} --unrehearsed REASON",
+        "{} --execute{} --unrehearsed REASON",
         context.next_on("restore", &bundle.dir),
-        execution.run
+        as_asked(&retry)
     );
     let mut file = context.create("quarantine.jsonl")?;
     for unit in &execution.quarantined {

@@ -1,5 +1,6 @@
 //! `restore`: prints the plan; with `--execute`, carries it out.
 
+mod asked;
 mod carry_out;
 mod conflicts;
 pub(super) mod files;

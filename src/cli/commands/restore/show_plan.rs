@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::asked::as_asked;
 use super::{conflicts, files, sequences};
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
@@ -12,11 +13,9 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
 use crate::cli::unknowable::lines as unknowable;
-use crate::ident::{TableName, shell_word};
+use crate::ident::TableName;
 use crate::pg::Target;
-use crate::restore::{
-    LargeUnit, OnConflict, Plan, Settings, States, TablePlan, Triggers, accepting,
-};
+use crate::restore::{LargeUnit, Plan, Settings, States, TablePlan};
 
 /// Units listed on the terminal; all of them are in `plan.json`.
 const LISTED: usize = 10;
@@ -197,40 +196,6 @@ fn in_the_way(plan: &Plan) -> Vec<String> {
         }
     }
     lines
-}
-
-/// What was asked of this restore, to be asked again.
-fn as_asked(settings: &Settings) -> String {
-    let defaults = Settings::default();
-    let mut options = String::new();
-    let mut add = |option: String| {
-        options.push(' ');
-        options.push_str(&option);
-    };
-    match settings.triggers {
-        None => {}
-        Some(Triggers::Fire) => add("--triggers fire".to_owned()),
-        Some(Triggers::Suppress) => add("--triggers suppress".to_owned()),
-    }
-    for name in &settings.accepted_triggers {
-        add(accepting(name));
-    }
-    match settings.on_conflict {
-        OnConflict::Quarantine => {}
-        OnConflict::Remap => add("--on-conflict remap".to_owned()),
-        OnConflict::Skip => add("--on-conflict skip".to_owned()),
-    }
-    if let Some(run) = &settings.only_quarantined {
-        add(format!("--only-quarantined {}", shell_word(&run.0)));
-    }
-    if let Some(units) = settings.max_units {
-        add(format!("--max-units {units}"));
-    }
-    if settings.max_unit_time != defaults.max_unit_time {
-        let milliseconds = settings.max_unit_time.as_millis();
-        add(format!("--max-unit-time {milliseconds}ms"));
-    }
-    options
 }
 
 /// What becomes of a table's triggers.

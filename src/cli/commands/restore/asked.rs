@@ -1,0 +1,38 @@
+//! The options of a restore, to be typed again: a command that is told must do what it is told for.
+
+use crate::ident::shell_word;
+use crate::restore::{OnConflict, Settings, Triggers, accepting};
+
+/// What was asked of this restore, to be asked again.
+pub(super) fn as_asked(settings: &Settings) -> String {
+    let defaults = Settings::default();
+    let mut options = String::new();
+    let mut add = |option: String| {
+        options.push(' ');
+        options.push_str(&option);
+    };
+    match settings.triggers {
+        None => {}
+        Some(Triggers::Fire) => add("--triggers fire".to_owned()),
+        Some(Triggers::Suppress) => add("--triggers suppress".to_owned()),
+    }
+    for name in &settings.accepted_triggers {
+        add(accepting(name));
+    }
+    match settings.on_conflict {
+        OnConflict::Quarantine => {}
+        OnConflict::Remap => add("--on-conflict remap".to_owned()),
+        OnConflict::Skip => add("--on-conflict skip".to_owned()),
+    }
+    if let Some(run) = &settings.only_quarantined {
+        add(format!("--only-quarantined {}", shell_word(&run.0)));
+    }
+    if let Some(units) = settings.max_units {
+        add(format!("--max-units {units}"));
+    }
+    if settings.max_unit_time != defaults.max_unit_time {
+        let milliseconds = settings.max_unit_time.as_millis();
+        add(format!("--max-unit-time {milliseconds}ms"));
+    }
+    options
+}

@@ -139,13 +139,15 @@ fn each<T>(
 fn known(table: &Table, keys: &[&str], path: &str) -> Result<(), String> {
     for key in table.keys() {
         if !keys.contains(&key.as_str()) {
-            let nearest = keys.iter().max_by(|a, b| {
-                strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
-            });
-            let nearest = nearest
-                .map(|n| format!("; did you mean `{path}{n}`?"))
-                .unwrap_or_default();
-            return Err(format!("unknown key `{path}{key}`{nearest}"));
+            let likeness = |known: &&&str| strsim::jaro_winkler(known, key);
+            let nearest = keys
+                .iter()
+                .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+            let meant = match nearest.filter(|n| likeness(n) > 0.8) {
+                Some(near) => format!("did you mean `{path}{near}`?"),
+                None => format!("known are {}", keys.join(", ")),
+            };
+            return Err(format!("unknown key `{path}{key}`; {meant}"));
         }
     }
     Ok(())
@@ -246,6 +248,11 @@ mod tests {
             Config::parse("[[relation]]\nfrom = 'a(b)'\nto = 'b(id)'\nwhne = {}").unwrap_err();
         assert!(
             message.contains("did you mean `relation.when`?"),
+            "{message}"
+        );
+        let message = Config::parse("[[relation]]\nchild = 'a(b)'").unwrap_err();
+        assert!(
+            message.contains("`relation.child`; known are from, to, when"),
             "{message}"
         );
     }

@@ -157,6 +157,7 @@ pub async fn verify(
     rules: Rules<'_>,
     sink: Sink<'_>,
 ) -> Result<Verified, VerifyError> {
+    session.look_up_by_key().await?;
     let live = introspect(session).await?;
     let mut targets = Targets::find(bundle, &live)?;
     let not_compared = not_compared(&mut targets);

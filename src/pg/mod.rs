@@ -23,6 +23,7 @@ pub use conninfo::Conninfo;
 pub use environment::Environment;
 pub use error::{PgError, ServerError};
 pub use same::{same_database, system_identifier};
+pub(crate) use session::BY_KEY;
 pub use session::{Access, CancelToken, Session};
 pub use size::{Size, lasting};
 pub use target::Target;

@@ -12,6 +12,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::connect::connect;
 use super::{Conninfo, PgError, Target, pooler, settings};
 
+/// `random_page_cost` where rows are looked up by key: a page that is in memory, or needed in any case. With the default, a
+/// list of 2,000 keys is worth reading a table of a million rows.
+pub(crate) const BY_KEY: &str = "0.1";
+
 /// Whether a session may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -185,6 +189,14 @@ impl Session {
     /// Runs statements without parameters and results, in one round trip.
     pub async fn batch(&self, doing: &str, sql: &str) -> Result<(), PgError> {
         self.answer(doing, self.client.batch_execute(sql)).await
+    }
+
+    /// From now on statements mostly ask for rows by their keys, in lists, of rows that were written just now or are going to
+    /// be: the server is to find them by index, and not to read a whole table for each list. Where there is no index it
+    /// still joins as it would.
+    pub async fn look_up_by_key(&self) -> Result<(), PgError> {
+        let sql = format!("set random_page_cost = {BY_KEY}");
+        self.batch("setting how rows are looked up", &sql).await
     }
 
     /// Starts a `COPY … TO STDOUT`; see [`super::copy`] for what reads it.

@@ -24,6 +24,7 @@ pub(super) struct Prepared {
 
 /// Looks at live. Reads only.
 pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepared, RestoreError> {
+    session.look_up_by_key().await?;
     let live = introspect(session).await?;
     checks::server(session, &live).await?;
     let mut targets = Targets::find(bundle, &live)?;

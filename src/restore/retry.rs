@@ -205,6 +205,7 @@ pub(super) async fn again(
     };
     let session = session?;
     session.give_up_after(Some(limit));
+    session.look_up_by_key().await?;
     RunLock::release(&session, lost.backend_pid()).await?;
     Ok(session)
 }

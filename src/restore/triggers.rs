@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::catalog::{TableKind, Trigger};
 use crate::ident::{TableName, quote_ident, shell_word, shown};
-use crate::pg::{PgError, Session};
+use crate::pg::{BY_KEY, PgError, Session};
 
 use super::{RestoreError, Settings, TargetTable, Targets};
 
@@ -133,7 +133,7 @@ impl Treatment {
         let (replica, fire) = self.ways(group);
         let mut sql = String::new();
         if fire {
-            sql.push_str(AS_OURSELVES);
+            sql.push_str(&as_ourselves());
         }
         if replica {
             sql.push_str("set local session_replication_role = origin;");
@@ -146,7 +146,10 @@ impl Treatment {
         if !self.tables.iter().any(|t| t.put_off) {
             return Ok(());
         }
-        let sql = format!("{AS_THE_ROLE} set constraints all immediate; {AS_OURSELVES}");
+        let sql = format!(
+            "{AS_THE_ROLE} set constraints all immediate; {}",
+            as_ourselves()
+        );
         let doing = "firing triggers that were put off to the commit";
         session.batch(doing, &sql).await
     }
@@ -165,10 +168,15 @@ impl Treatment {
 }
 
 /// What a trigger's function finds in a session of the role's own.
-const AS_THE_ROLE: &str = "set local search_path to default; set local timezone to default;";
+const AS_THE_ROLE: &str = "set local search_path to default; set local timezone to default;
+     set local random_page_cost to default;";
+
 /// What every session of ours pins.
-const AS_OURSELVES: &str =
-    "set local search_path = pg_catalog, pg_temp; set local timezone = 'UTC';";
+fn as_ourselves() -> String {
+    format!(
+        "set local search_path = pg_catalog, pg_temp; set local timezone = 'UTC'; set local random_page_cost = {BY_KEY};"
+    )
+}
 
 fn treated(table: &TargetTable, as_replica: bool, settings: &Settings) -> Treated {
     let mut treated = Treated {

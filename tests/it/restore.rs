@@ -4,6 +4,7 @@
 //! the state before, makes the snapshot, loses the data, extracts, plans, restores, compares, verifies, undoes
 //! and restores again, so that no story can forget a step. How a plan is carried out is a parameter of it: undisturbed, or killed.
 
+mod by_key;
 mod conflicts;
 mod cut;
 mod dependents;

@@ -132,6 +132,7 @@ pub(super) async fn scope(
     found: &Found,
     declared: &[Relation],
 ) -> Result<Scope, UndoError> {
+    session.look_up_by_key().await?;
     if bundle.id != found.bundle {
         let short = |id: &str| id.chars().take(8).collect();
         return Err(UndoError::OtherBundle {

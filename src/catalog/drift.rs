@@ -160,6 +160,13 @@ fn pair(snapshot: &Table, live: &Table, recoded: bool) -> Result<Box<Comparable>
             "one of its partitions is a foreign table, whose rows live in another database".into(),
         );
     }
+    if snapshot.unlogged && snapshot.pages == 0 && live.pages > 0 {
+        return skip(
+            "unlogged, and without a page in the snapshot: no physical backup has its rows, and nobody can say which are \
+             missing"
+                .into(),
+        );
+    }
     if let Some(extension) = snapshot.extension.as_ref().or(live.extension.as_ref()) {
         return skip(format!("belongs to extension {extension}"));
     }

@@ -129,3 +129,26 @@ fn nothing_in_common() {
         output.stderr
     );
 }
+
+#[test]
+fn an_unlogged_table_is_left_out_where_the_backup_emptied_it() {
+    let (snapshot, live) = pair_dumped(
+        "create unlogged table scratch (id int primary key); insert into scratch select generate_series(1, 9);
+         create unlogged table kept (id int primary key); insert into kept select generate_series(1, 9);
+         create unlogged table unused (id int primary key)",
+    );
+    // As every physical backup leaves it.
+    snapshot.run("truncate scratch");
+    live.run("delete from scratch where id < 4; delete from kept where id < 4");
+    let (_, output, json) = run(&snapshot, &live, "rows");
+    let scratch = entry(&json, "public.scratch");
+    assert_eq!(scratch["status"], "skipped");
+    let reason = scratch["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("no physical backup has its rows"),
+        "{reason}"
+    );
+    assert_eq!(entry(&json, "public.kept")["deleted"], 3);
+    assert_eq!(entry(&json, "public.unused")["status"], "compared");
+    assert_eq!(output.code, 1);
+}

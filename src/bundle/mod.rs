@@ -29,8 +29,8 @@ pub use error::BundleError;
 pub use format::{
     DoubtfulParent, Evidence, FORMAT, FormatVersion, LeftOut, Manifest, ManifestColumn,
     ManifestDraft, ManifestExclusion, ManifestFile, ManifestRelation, ManifestTable, Need,
-    RelinkRecord, RootFilter, RowEvidence, RowName, Source, SourceSum, ToolBuild, Totals,
-    UnitRecord, Window,
+    ParentIdentity, RelinkRecord, RootFilter, RowEvidence, RowName, Source, SourceSum, ToolBuild,
+    Totals, UnitRecord, Window,
 };
 pub use reader::Bundle;
 pub use rows::{BundleRows, UnitRows};

@@ -24,5 +24,5 @@ pub use model::{
 };
 pub use pages::PageSlices;
 pub use pattern::{PatternError, TablePatterns, nearest_table};
-pub use relation::{Relation, merge_relations};
+pub use relation::{IdentityRule, Relation, merge_relations};
 pub use rowhash::{HashExpressions, HashedColumn, hash_expressions};

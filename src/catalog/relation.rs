@@ -27,6 +27,15 @@ pub struct Relation {
     pub required: bool,
 }
 
+/// What the configuration says of how rows of a table are told from others under the same key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdentityRule {
+    /// The table.
+    pub table: TableName,
+    /// A row is another one where any of these columns differs; without any, nothing tells.
+    pub columns: Vec<String>,
+}
+
 impl From<&ForeignKey> for Relation {
     /// As the constraint states it; whether every child has a parent its columns tell.
     fn from(key: &ForeignKey) -> Self {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use crate::catalog::{OnDelete, Relation};
+use crate::catalog::{IdentityRule, OnDelete, Relation};
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
 use crate::ident::ColumnRef;
@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) relations: Vec<Relation>,
     pub(crate) audits: Vec<AuditLog>,
     pub(crate) exclusions: Vec<Exclusion>,
+    pub(crate) identities: Vec<IdentityRule>,
     /// SQL that says whom a record concerns.
     pub(crate) contacts: Vec<String>,
     pub(crate) on_conflict: Option<String>,
@@ -34,6 +35,7 @@ const TOP: &[&str] = &[
     "snapshot",
     "snapshot_time",
     "relation",
+    "identity",
     "audit",
     "exclude",
     "contacts",
@@ -89,6 +91,7 @@ impl Config {
         config.relations = each(&table, "relation", relation)?;
         config.audits = each(&table, "audit", lists::audit)?;
         config.exclusions = each(&table, "exclude", lists::exclusion)?;
+        config.identities = each(&table, "identity", lists::identity)?;
         config.contacts = each(&table, "contacts", contacts)?;
         match table.get("restore") {
             None => {}

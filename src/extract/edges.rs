@@ -167,6 +167,19 @@ fn unseen_parent(relation: &Relation, child: &Table, locator: &Locator, keys: &[
 }
 
 impl References {
+    /// What a row needs that is not in its unit: the relation by number, the key there, and the unit that holds it.
+    pub(super) fn needs_of(
+        &self,
+        node: Node,
+    ) -> impl Iterator<Item = (usize, &Key, Option<UnitId>)> {
+        let first = self.needs.partition_point(|n| n.0 < node);
+        let of_node = self.needs[first..].iter().take_while(move |n| n.0 == node);
+        of_node.map(|(_, relation, place)| {
+            let (key, unit) = &self.parents[*place as usize];
+            (usize::from(*relation), key, *unit)
+        })
+    }
+
     /// Adds what units need of each other, once they are known: a parent that came back in an earlier batch can have
     /// been deleted again before the child's turn, and nothing but a foreign key would notice.
     pub(super) async fn add_across_units(

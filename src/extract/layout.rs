@@ -1,6 +1,6 @@
 //! The bundle's layout: which tables it holds in which order, and which relations, as the manifest numbers them.
 
-use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable};
+use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable, ParentIdentity};
 use crate::catalog::{Identity, Relation};
 use crate::closure::{Units, insertion_order};
 use crate::ident::TableName;
@@ -25,7 +25,7 @@ impl Layout {
     /// Numbers the tables that have rows in a unit by insertion order, and the relations that touch them.
     pub(super) fn new(
         candidates: &Candidates,
-        relations: &[Relation],
+        (relations, identities): (&[Relation], &[Option<ParentIdentity>]),
         references: &References,
         units: &Units,
     ) -> Self {
@@ -74,7 +74,7 @@ impl Layout {
                 layout.relation_places[r] = Some(layout.relations.len());
                 layout
                     .relations
-                    .push(manifest_relation(relation, needed[r]));
+                    .push(manifest_relation(relation, needed[r], &identities[r]));
             }
         }
         layout
@@ -113,7 +113,11 @@ fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {
     }
 }
 
-fn manifest_relation(relation: &Relation, needed: bool) -> ManifestRelation {
+fn manifest_relation(
+    relation: &Relation,
+    needed: bool,
+    identity: &Option<ParentIdentity>,
+) -> ManifestRelation {
     ManifestRelation {
         child: relation.child.clone(),
         child_columns: relation.child_columns.clone(),
@@ -122,5 +126,6 @@ fn manifest_relation(relation: &Relation, needed: bool) -> ManifestRelation {
         when: relation.when.clone(),
         declared: relation.declared,
         needed,
+        identity: identity.clone().filter(|_| needed),
     }
 }

@@ -28,7 +28,7 @@ use crate::bundle::{
     SourceSum, ToolBuild, Totals, Window,
 };
 use crate::catalog::{
-    Comparable, Drift, Relation, Schema, TablePatterns, fingerprint, merge_relations,
+    Comparable, Drift, IdentityRule, Relation, Schema, TablePatterns, fingerprint, merge_relations,
 };
 use crate::diff::{Sides, unknowable};
 use crate::event::Sink;
@@ -56,6 +56,8 @@ pub struct Request {
     pub undetermined: Undetermined,
     /// Rows that must not come back.
     pub exclusions: Vec<Exclusion>,
+    /// How rows of some tables are told from others under the same key.
+    pub identities: Vec<IdentityRule>,
     /// This build.
     pub tool: ToolBuild,
     /// Digest of the settings, connections left out.
@@ -248,13 +250,14 @@ pub async fn extract(
             rows: unmatched,
         });
     }
-    let doubtful_parents =
-        parents::doubtful(sides, schemas, &relations, &references, units).await?;
+    let identities = parents::identities(snapshot, &relations, &request.identities);
+    let told = (relations.as_slice(), identities.as_slice());
+    let doubtful_parents = parents::doubtful(sides, schemas, told, &references, units).await?;
     references
         .add_across_units(session, candidates, &relations, units)
         .await?;
 
-    let layout = layout::Layout::new(candidates, &relations, &references, units);
+    let layout = layout::Layout::new(candidates, told, &references, units);
     writer.add_tables(layout.manifest_tables(candidates))?;
     let looking = relinks::Looking {
         snapshot: session,
@@ -265,7 +268,13 @@ pub async fn extract(
         layout: &layout,
     };
     let relinks = looking.list(&relations, &mut writer).await?;
-    let tables = pack::write(&mut writer, session, &dated, &references, units, &layout).await?;
+    let parents = parents::Asked {
+        session,
+        snapshot,
+        told,
+    };
+    let of = (&dated, &parents);
+    let tables = pack::write(&mut writer, session, of, &references, units, &layout).await?;
     let totals = Totals {
         rows: tables.iter().map(|t| t.1).sum(),
         units: units.len() as u64,

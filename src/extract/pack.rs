@@ -1,6 +1,6 @@
 //! Writes the units with their rows as the snapshot's COPY gives them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -13,6 +13,7 @@ use crate::pg::copy::CopyLines;
 
 use super::edges::References;
 use super::layout::Layout;
+use super::parents::{Asked, Values};
 use super::{ExtractError, dates};
 use crate::diff::Candidates;
 use crate::evidence::Dated;
@@ -32,7 +33,7 @@ type Written = Vec<(TableName, u64, u64)>;
 pub(super) async fn write(
     writer: &mut BundleWriter,
     session: &Session,
-    dated: &Dated,
+    (dated, parents): (&Dated, &Asked<'_>),
     references: &References,
     units: &Units,
     layout: &Layout,
@@ -45,6 +46,8 @@ pub(super) async fn write(
         dated,
         references,
         layout,
+        parents,
+        held: BTreeMap::new(),
     };
     let mut written: Written = layout
         .order
@@ -87,6 +90,9 @@ struct Packer<'a> {
     dated: &'a Dated,
     references: &'a References,
     layout: &'a Layout,
+    parents: &'a Asked<'a>,
+    /// What the parents outside the bundle held that the units at hand need, by relation and key.
+    held: BTreeMap<usize, BTreeMap<Key, Values>>,
 }
 
 impl Packer<'_> {
@@ -121,6 +127,7 @@ impl Packer<'_> {
             .await?;
             lines.insert(*table, fetched);
         }
+        self.identify(units).await?;
         for unit in units {
             for node in unit.rows {
                 let (table, _) = self.candidates.place(*node);
@@ -158,7 +165,26 @@ impl Packer<'_> {
                 }
             }
         }
+        self.identify(std::slice::from_ref(unit)).await?;
         self.end(unit)
+    }
+
+    /// Asks what tells the parents that units need and that are in none.
+    async fn identify(&mut self, units: &[Unit<'_>]) -> Result<(), ExtractError> {
+        let mut needed: BTreeMap<usize, BTreeSet<&Key>> = BTreeMap::new();
+        for node in units.iter().flat_map(|u| u.rows) {
+            for (relation, key, unit) in self.references.needs_of(*node) {
+                if unit.is_none() {
+                    needed.entry(relation).or_default().insert(key);
+                }
+            }
+        }
+        self.held.clear();
+        for (relation, keys) in needed {
+            let held = self.parents.held(relation, &keys).await?;
+            self.held.insert(relation, held);
+        }
+        Ok(())
     }
 
     /// The rows of `nodes`, in that order, as COPY lines; those that are too long for one are named.
@@ -244,19 +270,17 @@ impl Packer<'_> {
             if let Some(place) = self.layout.places[self.candidates.place(*node).0] {
                 *rows.entry(place).or_default() += 1;
             }
-            let first = self.references.needs.partition_point(|n| n.0 < *node);
-            for (_, relation, key) in self.references.needs[first..]
-                .iter()
-                .take_while(|n| n.0 == *node)
-            {
-                if let Some(place) = self.layout.relation_places[usize::from(*relation)] {
-                    let (key, unit) = self.references.parents[*key as usize].clone();
-                    needs.push(Need {
-                        relation: place,
-                        key,
-                        unit,
-                    });
-                }
+            for (relation, key, unit) in self.references.needs_of(*node) {
+                let Some(place) = self.layout.relation_places[relation] else {
+                    continue;
+                };
+                let held = self.held.get(&relation).and_then(|held| held.get(key));
+                needs.push(Need {
+                    relation: place,
+                    key: key.clone(),
+                    unit,
+                    identity: held.filter(|_| unit.is_none()).cloned().unwrap_or_default(),
+                });
             }
         }
         needs.sort_by(|a, b| (a.relation, &a.key).cmp(&(b.relation, &b.key)));

@@ -1,17 +1,18 @@
 //! Parents that live still has, by their key: are they the rows that the snapshot's children belonged to?
 //!
 //! A parent that was deleted and created again under the same key (a sequence that was restarted, an import) is another
-//! one, and children would come back under a stranger. An edited parent is the same one. Which it is only people can say; what
-//! is cheap to see is a difference in what rarely changes: the time of creation, and the values of other unique keys.
+//! one, and children would come back under a stranger. An edited parent is the same one. What tells is, in this order: the
+//! columns that the configuration names; the time of creation; the values of other unique keys, as long as none is as it was.
+//! The bundle takes along what each parent held; `restore` compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bundle::DoubtfulParent;
-use crate::catalog::{Column, Locator, Relation, Schema, Table};
+use crate::bundle::{DoubtfulParent, ParentIdentity};
+use crate::catalog::{Column, IdentityRule, Locator, Relation, Schema, Table};
 use crate::closure::Units;
 use crate::diff::Sides;
 use crate::evidence::says_when_created;
-use crate::ident::{Key, quote_ident};
+use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
 use super::edges::References;
@@ -21,13 +22,13 @@ const ROWS_A_QUESTION: usize = 5_000;
 /// Keys listed per relation.
 const LISTED: usize = 10;
 /// What a parent holds in the columns asked for.
-type Values = Vec<Option<String>>;
+pub(super) type Values = Vec<Option<String>>;
 
 /// The relations over which rows of the bundle need a parent that looks like another row in live.
 pub(super) async fn doubtful(
     sides: &Sides,
     (snapshot, live): (&Schema, &Schema),
-    relations: &[Relation],
+    (relations, identities): (&[Relation], &[Option<ParentIdentity>]),
     references: &References,
     units: &Units,
 ) -> Result<Vec<DoubtfulParent>, PgError> {
@@ -42,33 +43,34 @@ pub(super) async fn doubtful(
         ) else {
             continue;
         };
-        let columns = telling(old, new, relation);
+        let Some(identity) = identities[number].as_ref().and_then(|i| i.within(new)) else {
+            continue;
+        };
         let needed = needed(number, references, units);
-        if columns.is_empty() || needed.is_empty() {
+        if needed.is_empty() {
             continue;
         }
         let parents: Vec<&Key> = needed.keys().copied().collect();
-        let (mut others, mut differing) = (Vec::new(), vec![false; columns.len()]);
+        let (mut others, mut differing) = (Vec::new(), BTreeSet::new());
         for chunk in parents.chunks(ROWS_A_QUESTION) {
-            let before = values(before, old, relation, &columns, chunk).await?;
-            let now = values(now, new, relation, &columns, chunk).await?;
+            let before = values(before, old, relation, &identity, chunk).await?;
+            let now = values(now, new, relation, &identity, chunk).await?;
             for (n, key) in chunk.iter().enumerate() {
                 let (Some(before), Some(now)) = (before.get(&n), now.get(&n)) else {
                     continue;
                 };
-                if before != now {
-                    let pairs = before.iter().zip(now);
-                    (differing.iter_mut().zip(pairs)).for_each(|(d, (b, n))| *d |= b != n);
+                if let Some(columns) = identity.differing(before, now) {
+                    differing.extend(columns);
                     others.push(*key);
                 }
             }
         }
         if !others.is_empty() {
-            let differing = columns.iter().zip(differing).filter(|(_, d)| *d);
+            let name = |place: usize| identity.columns[place].0.clone();
             found.push(DoubtfulParent {
                 child: relation.child.clone(),
                 parent: relation.parent.clone(),
-                columns: differing.map(|(c, _)| (*c).to_owned()).collect(),
+                columns: differing.into_iter().map(name).collect(),
                 parents: others.len() as u64,
                 rows: others.iter().map(|key| needed[key]).sum(),
                 keys: others.into_iter().take(LISTED).cloned().collect(),
@@ -78,22 +80,92 @@ pub(super) async fn doubtful(
     Ok(found)
 }
 
-/// Columns that tell a parent from another, of one type on both sides, besides those that the reference itself compares.
-fn telling<'a>(old: &'a Table, new: &Table, relation: &Relation) -> Vec<&'a str> {
-    let unique = |column: &Column| {
-        let mut uniques = old.uniques.iter().filter(|u| !u.special && !u.primary);
-        uniques.any(|u| u.columns.contains(&column.name))
+/// Asks the snapshot what tells parents apart.
+pub(super) struct Asked<'a> {
+    pub(super) session: &'a Session,
+    pub(super) snapshot: &'a Schema,
+    /// The relations, and what tells the parents of each.
+    pub(super) told: (&'a [Relation], &'a [Option<ParentIdentity>]),
+}
+
+impl Asked<'_> {
+    /// What parents of one relation, by its number, held when the backup was made.
+    pub(super) async fn held(
+        &self,
+        number: usize,
+        keys: &BTreeSet<&Key>,
+    ) -> Result<BTreeMap<Key, Values>, PgError> {
+        let (relation, identity) = (&self.told.0[number], &self.told.1[number]);
+        let table = self.snapshot.tables.get(&relation.parent);
+        let mut held = BTreeMap::new();
+        if let (Some(identity), Some(table)) = (identity, table) {
+            let keys: Vec<&Key> = keys.iter().copied().collect();
+            for chunk in keys.chunks(ROWS_A_QUESTION) {
+                let found = values(self.session, table, relation, identity, chunk).await?;
+                held.extend(
+                    found
+                        .into_iter()
+                        .map(|(n, values)| (chunk[n].clone(), values)),
+                );
+            }
+        }
+        Ok(held)
+    }
+}
+
+/// What tells the parents of each relation from others; none where nothing does.
+pub(super) fn identities(
+    snapshot: &Schema,
+    relations: &[Relation],
+    rules: &[IdentityRule],
+) -> Vec<Option<ParentIdentity>> {
+    let of = |relation: &Relation| {
+        let table = snapshot.tables.get(&relation.parent)?;
+        let rule = rules.iter().find(|r| r.table == relation.parent);
+        identity(table, relation, rule)
     };
-    let created = |column: &Column| says_when_created(column);
-    let alike = |column: &Column| {
-        let there = new.column(&column.name);
-        there.is_some_and(|c| c.type_name == column.type_name)
-            && !relation.parent_columns.contains(&column.name)
-            && !old.key.contains(&column.name)
+    relations.iter().map(of).collect()
+}
+
+/// Besides the columns that the reference itself compares, and the key.
+fn identity(
+    table: &Table,
+    relation: &Relation,
+    rule: Option<&IdentityRule>,
+) -> Option<ParentIdentity> {
+    let names = |columns: Vec<&Column>| -> Vec<String> {
+        columns.into_iter().map(|c| c.name.clone()).collect()
     };
-    let columns = old.columns.iter();
-    let telling = columns.filter(|c| (unique(c) || created(c)) && alike(c));
-    telling.map(|c| c.name.as_str()).collect()
+    let compared =
+        |name: &String| relation.parent_columns.contains(name) || table.key.contains(name);
+    let created = names(
+        table
+            .columns
+            .iter()
+            .filter(|c| says_when_created(c))
+            .collect(),
+    );
+    let sets: Vec<Vec<String>> = match rule {
+        Some(rule) => vec![rule.columns.clone()],
+        None if !created.is_empty() => vec![created],
+        None => {
+            let others = table.uniques.iter().filter(|u| !u.special && !u.primary);
+            let others = others.map(|u| u.columns.clone());
+            others.filter(|u| !u.iter().any(compared)).collect()
+        }
+    };
+    let sets: Vec<Vec<String>> = sets.into_iter().filter(|s| !s.is_empty()).collect();
+    let mut columns: Vec<String> = sets.iter().flatten().cloned().collect();
+    columns.sort();
+    columns.dedup();
+    let place = |name: &String| columns.iter().position(|c| c == name);
+    let same_by: Vec<Vec<usize>> = sets
+        .iter()
+        .map(|set| set.iter().filter_map(place).collect())
+        .collect();
+    let typed = |name: &String| Some((name.clone(), table.column(name)?.type_name.clone()));
+    let columns = columns.iter().filter_map(typed).collect();
+    (!same_by.is_empty()).then_some(ParentIdentity { columns, same_by })
 }
 
 /// The parents outside the bundle that its rows need over a relation, and how many rows need each.
@@ -108,22 +180,18 @@ fn needed<'a>(number: usize, references: &'a References, units: &Units) -> BTree
     needed
 }
 
+/// What the parents hold in the columns that tell, by position among `keys`.
 async fn values(
     session: &Session,
     table: &Table,
     relation: &Relation,
-    columns: &[&str],
+    identity: &ParentIdentity,
     keys: &[&Key],
 ) -> Result<BTreeMap<usize, Values>, PgError> {
     let locator = Locator::by_names(table, &relation.parent_columns);
-    let texts: Vec<String> = columns
-        .iter()
-        .map(|c| format!("t.{}::text", quote_ident(c)))
-        .collect();
     let sql = format!(
-        "select k.n, array[{}]
-           from {} join {} t on {}",
-        texts.join(", "),
+        "select k.n, {} from {} join {} t on {}",
+        identity.texts(table),
         locator.list(keys.iter().copied()),
         table.from_sql(),
         locator.matches("t"),

@@ -14,6 +14,7 @@ use crate::pg::copy::CopyLines;
 use crate::pg::{PgError, Session};
 
 use super::conflict::{BothSides, other_content, taken};
+use super::target::TargetRelation;
 use super::{Batch, BatchRow, TargetTable, Targets};
 
 /// What live has under a row's key.
@@ -146,72 +147,147 @@ async fn missing_parents(
     lock: bool,
 ) -> Result<Vec<Conflict>, PgError> {
     // Sorted by relation and key: two runs, or we and the application, then lock in the same order.
-    let mut needed: BTreeMap<(usize, &Key), Vec<usize>> = BTreeMap::new();
+    let mut needed: BTreeMap<(usize, &Key), Needed<'_>> = BTreeMap::new();
     let here: HashSet<UnitId> = batch.units.iter().map(|u| u.unit).collect();
     for (position, unit) in batch.units.iter().enumerate() {
         // What another unit of the bundle holds goes in with it here, or went in before; a plan takes that for granted.
         let outside = |need: &&Need| need.unit.is_none_or(|u| lock && !here.contains(&u));
         for need in unit.needs.iter().filter(outside) {
-            needed
-                .entry((need.relation, &need.key))
-                .or_default()
-                .push(position);
+            let at = needed.entry((need.relation, &need.key)).or_default();
+            at.units.push(position);
+            if !need.identity.is_empty() {
+                at.identity = &need.identity;
+            }
         }
     }
-    let mut by_relation: BTreeMap<usize, Vec<(&Key, &Vec<usize>)>> = BTreeMap::new();
-    for ((relation, key), units) in &needed {
-        by_relation
-            .entry(*relation)
-            .or_default()
-            .push((*key, units));
+    let mut by_relation: BTreeMap<usize, Vec<(&Key, &Needed<'_>)>> = BTreeMap::new();
+    for ((relation, key), needed) in &needed {
+        let keys = by_relation.entry(*relation).or_default();
+        keys.push((*key, needed));
     }
     let mut conflicts = Vec::new();
     for (relation, keys) in by_relation {
         let Some(Some(target)) = targets.relations.get(relation) else {
             continue;
         };
-        let list = target.locator.list(keys.iter().map(|k| k.0));
-        let sql = if lock {
-            format!(
-                "select k.n from {list} join {} t on {} order by {} for key share of t nowait",
-                target.parent_from,
-                target.locator.matches("t"),
-                target.locator.columns("t").join(", "),
-            )
-        } else {
-            format!(
-                "select k.n from {list} where exists (select from {} t where {})",
-                target.parent_from,
-                target.locator.matches("t"),
-            )
-        };
-        let doing = format!(
-            "{} rows of {}",
-            if lock { "locking" } else { "looking for" },
-            target.parent
-        );
-        let mut found = HashSet::new();
-        for row in session.ask(&doing, &sql, &[]).await? {
-            found.insert(usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1);
-        }
-        for (n, (key, units)) in keys.iter().enumerate() {
-            if !found.contains(&n) {
-                conflicts.extend(units.iter().map(|unit| Conflict {
-                    unit: *unit,
-                    table: target.parent.clone(),
-                    reason: format!(
-                        "{} {key}, which it references, is no longer in live",
-                        target.parent
-                    ),
-                    missing_parent: true,
-                    sqlstate: "23503",
-                    row: None,
-                    sides: None,
-                }));
-            }
+        let found = parents(session, target, &keys, lock).await?;
+        for (n, (key, needed)) in keys.iter().enumerate() {
+            let conflict = match found.get(&n) {
+                None => missing(target, key),
+                Some(rows) => match stranger(target, key, needed, rows) {
+                    Some(conflict) => conflict,
+                    None => continue,
+                },
+            };
+            conflicts.extend(needed.units.iter().map(|unit| Conflict {
+                unit: *unit,
+                ..conflict.clone()
+            }));
         }
     }
     Ok(conflicts)
+}
+
+/// Who needs a parent, and what it held when the backup was made, as far as the bundle says.
+#[derive(Default)]
+struct Needed<'b> {
+    units: Vec<usize>,
+    identity: &'b [Option<String>],
+}
+
+/// Live's rows under each key, by position: what they hold in the columns that tell one from another.
+type Found = BTreeMap<usize, Vec<Vec<Option<String>>>>;
+
+async fn parents(
+    session: &Session,
+    target: &TargetRelation,
+    keys: &[(&Key, &Needed<'_>)],
+    lock: bool,
+) -> Result<Found, PgError> {
+    let list = target.locator.list(keys.iter().map(|k| k.0));
+    let texts = match target.identity {
+        Some(_) => target.identity_texts.as_str(),
+        None => "array[]::text[]",
+    };
+    let (doing, last) = if lock {
+        let columns = target.locator.columns("t").join(", ");
+        let last = format!(" order by {columns} for key share of t nowait");
+        ("locking", last)
+    } else {
+        ("looking for", String::new())
+    };
+    let sql = format!(
+        "select k.n, {texts} from {list} join {} t on {}{last}",
+        target.parent_from,
+        target.locator.matches("t"),
+    );
+    let mut found = Found::new();
+    let doing = format!("{doing} rows of {}", target.parent);
+    for row in session.ask(&doing, &sql, &[]).await? {
+        let n = usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
+        found.entry(n).or_default().push(row.get(1));
+    }
+    Ok(found)
+}
+
+fn missing(target: &TargetRelation, key: &Key) -> Conflict {
+    Conflict {
+        unit: 0,
+        table: target.parent.clone(),
+        reason: format!(
+            "{} {key}, which it references, is no longer in live",
+            target.parent
+        ),
+        missing_parent: true,
+        sqlstate: "23503",
+        row: None,
+        sides: None,
+    }
+}
+
+/// The conflict of a parent that live has, where it is not the row that the bundle's rows belonged to: created again under the
+/// same key. A declared relation can have several rows there; one of them is enough.
+fn stranger(
+    target: &TargetRelation,
+    key: &Key,
+    needed: &Needed<'_>,
+    rows: &[Vec<Option<String>>],
+) -> Option<Conflict> {
+    let identity = target.identity.as_ref()?;
+    let then = needed.identity;
+    let now = rows.first()?;
+    let differing = identity.differing(then, now)?;
+    if rows
+        .iter()
+        .any(|now| identity.differing(then, now).is_none())
+    {
+        return None;
+    }
+    let value = |of: &[Option<String>], place: usize| of.get(place).cloned().flatten();
+    let columns: Vec<String> = differing
+        .iter()
+        .map(|c| identity.columns[*c].0.clone())
+        .collect();
+    Some(Conflict {
+        unit: 0,
+        table: target.parent.clone(),
+        reason: format!(
+            "{} {key}, which it references, is another row in live than in the backup, by {}: created again under the same key",
+            target.parent,
+            columns.join(", ")
+        ),
+        missing_parent: false,
+        sqlstate: "23503",
+        row: None,
+        sides: Some(Box::new(BothSides {
+            constraint: target.columns.join(", "),
+            key: key.clone(),
+            live_key: key.clone(),
+            bundle: differing.iter().map(|c| value(then, *c)).collect(),
+            live: differing.iter().map(|c| value(now, *c)).collect(),
+            columns,
+        })),
+    })
 }
 
 #[cfg(test)]

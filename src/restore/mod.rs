@@ -57,7 +57,7 @@ use std::time::Duration;
 use excluded::{Dropped, Rules};
 
 use crate::bundle::BundleError;
-use crate::catalog::Relation;
+use crate::catalog::{IdentityRule, Relation};
 use crate::evidence::{EvidenceError, Exclusion};
 use crate::ident::{RunId, TableName};
 use crate::journal::JournalError;
@@ -74,6 +74,8 @@ pub struct Settings {
     pub max_units: Option<u64>,
     /// Rows that must not come back.
     pub exclusions: Vec<Exclusion>,
+    /// What the configuration says of how rows are told apart.
+    pub identities: Vec<IdentityRule>,
     /// What was said about triggers of the tables written to.
     pub triggers: Option<Triggers>,
     /// Triggers that may fire although triggers are suppressed: `schema.table.trigger`, as shown.
@@ -104,6 +106,7 @@ impl Default for Settings {
             max_unit_time: Duration::from_secs(2),
             max_units: None,
             exclusions: Vec::new(),
+            identities: Vec::new(),
             triggers: None,
             accepted_triggers: Vec::new(),
             on_conflict: OnConflict::Quarantine,

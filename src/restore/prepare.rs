@@ -69,6 +69,7 @@ impl Prepared {
         bundle: &Bundle,
         settings: &Settings,
     ) -> Result<(), RestoreError> {
+        self.targets.trust(&settings.identities);
         if settings.on_conflict == OnConflict::Remap {
             checks::stand_ins(session, &self.targets).await?;
         }

@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::bundle::{Bundle, ManifestRelation, ManifestTable};
-use crate::catalog::{Locator, Schema, Table, TableKind};
+use crate::bundle::{Bundle, ManifestRelation, ManifestTable, ParentIdentity};
+use crate::catalog::{IdentityRule, Locator, Schema, Table, TableKind};
 use crate::ident::{Key, TableName, column_list};
 use crate::pg::copy::{raw_fields, unescape};
 
@@ -145,6 +145,10 @@ pub struct TargetRelation {
     pub parent_from: String,
     /// Looks parents up by the columns referenced.
     pub locator: Locator,
+    /// What tells a parent from another row under its key, as far as live has the columns; none where nothing does.
+    pub identity: Option<ParentIdentity>,
+    /// A parent's values in its columns, as SQL over `t`.
+    pub identity_texts: String,
 }
 
 /// All tables and relations of a bundle, in live.
@@ -182,6 +186,18 @@ impl Targets {
 }
 
 impl Targets {
+    /// Leaves out what the configuration says does not tell rows of a table apart.
+    pub(super) fn trust(&mut self, rules: &[IdentityRule]) {
+        for target in self.relations.iter_mut().flatten() {
+            if rules
+                .iter()
+                .any(|r| r.table == target.parent && r.columns.is_empty())
+            {
+                target.identity = None;
+            }
+        }
+    }
+
     /// Whether a table's rows go through a staging table: in one statement with the tables it forms a cycle with, or to
     /// learn where rows without a key came to lie.
     pub(super) fn staged(&self, table: usize) -> bool {
@@ -205,6 +221,11 @@ fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetR
             needed: relation.needed,
             parent_from: parent.from_sql(),
             locator: Locator::by_names(parent, &relation.parent_columns),
+            identity: relation.identity.as_ref().and_then(|i| i.within(parent)),
+            identity_texts: relation
+                .identity
+                .as_ref()
+                .map_or_else(|| "array[]::text[]".to_owned(), |i| i.texts(parent)),
         })
 }
 

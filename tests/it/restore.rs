@@ -10,6 +10,7 @@ mod cut;
 mod dependents;
 mod disturbed;
 mod harness;
+mod identity;
 mod interrupted;
 mod large;
 mod ledger;

@@ -224,8 +224,8 @@ impl DoubtfulParent {
             n => format!(" and {n} more"),
         };
         format!(
-            "{} of {} reference {} {}{more}, whose {} in live was another than in the backup when the bundle was made: an edited \
-             row, or a stranger under the same key? They come back under it",
+            "{} of {} reference {} {}{more}, whose {} in live was another than in the backup when the bundle was made: strangers under \
+             the same keys",
             match self.rows {
                 1 => "1 row".to_owned(),
                 n => format!("{n} rows"),

@@ -3,6 +3,7 @@
 //! A change that an older reader can ignore raises the minor version; any other raises the major one, and older readers
 //! refuse. Each version is listed at [`FORMAT`].
 
+mod identity;
 mod manifest;
 mod table;
 mod unit;
@@ -12,6 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use identity::ParentIdentity;
 pub use manifest::{
     DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile, RootFilter,
     Source, SourceSum, ToolBuild, Totals, Window,
@@ -26,7 +28,8 @@ pub use unit::{Evidence, Need, RelinkRecord, RowEvidence, RowName, UnitRecord};
 /// - 1.1: evidence: transactions, contradictions and rows that differ from their root in `units.jsonl.zst`; sums by source
 ///   and the transactions asked for in the manifest.
 /// - 1.1: the manifest may say what cannot be known (`unknowable`), and which exclusions were in force (`exclusions`).
-pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 1 };
+/// - 1.2: relations say what tells a parent outside the bundle from another row (`identity`), and needs what it was.
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 2 };
 
 /// A format version, `major.minor`; in JSON a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ParentIdentity;
 use crate::ident::TableName;
 
 /// A table of the bundle and the file that holds its rows.
@@ -78,4 +79,7 @@ pub struct ManifestRelation {
     /// Some unit needs a row of the parent that is not its own: such rows are locked when it goes in.
     #[serde(default)]
     pub needed: bool,
+    /// What tells such a row from another under the same key; none where nothing does, and before 1.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ParentIdentity>,
 }

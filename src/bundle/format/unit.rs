@@ -76,6 +76,10 @@ pub struct Need {
     /// The unit of this bundle that holds the row; none where it was never deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitId>,
+    /// What tells the row from another one, of one that was never deleted: what it held in the backup, as text, in the columns
+    /// of the relation's [`super::ParentIdentity`]. Empty where nothing tells, and before 1.2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<Option<String>>,
 }
 
 /// A line of `relinks.jsonl.zst`: a row outside the bundle whose reference to one of its rows is NULL in live.

@@ -63,6 +63,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
             when: vec![("kind".into(), "T".into())],
             declared: true,
             needed: true,
+            identity: None,
         }],
         totals: Totals {
             rows,
@@ -106,6 +107,7 @@ pub(super) fn unit(n: u64, rows: &Rows) -> UnitRecord {
             relation: 0,
             key: Key(vec!["9".into()]),
             unit: None,
+            identity: vec![Some("then".into()), None],
         }],
         reason: n.is_multiple_of(2).then(|| "needed by unit 1".into()),
     }

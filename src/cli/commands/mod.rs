@@ -18,7 +18,7 @@ mod verify;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::bundle::DoubtfulParent;
+use crate::bundle::Manifest;
 use crate::pg::{Access, Conninfo, Session};
 
 use super::args::Command;
@@ -124,10 +124,14 @@ async fn refuse_snapshot(context: &Context, live: &Session) -> Result<(), Failur
     Ok(())
 }
 
-/// Says under whom rows come back, where that is not certain.
-fn warn_of_parents(context: &Context, parents: &[DoubtfulParent]) {
-    for parent in parents {
-        context.ui.warning(&parent.describe());
+/// Says of rows of an older bundle that they come back under strangers. Where the bundle has what tells them, `restore` looks.
+fn warn_of_parents(context: &Context, manifest: &Manifest) {
+    if manifest.format.minor >= 2 {
+        return;
+    }
+    for parent in &manifest.doubtful_parents {
+        let warning = format!("{}, and they come back under them", parent.describe());
+        context.ui.warning(&warning);
     }
 }
 

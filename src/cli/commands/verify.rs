@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     context
         .ui
         .status(&format!("the certificate is in {}", path.display()));
-    super::warn_of_parents(context, &bundle.manifest.doubtful_parents);
+    super::warn_of_parents(context, &bundle.manifest);
     super::warn_of_relinks(context, bundle.manifest.totals.relinks);
     let lost = total.missing + total.quarantined;
     if total.missing > 0 {

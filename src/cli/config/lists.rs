@@ -1,17 +1,19 @@
-//! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives.
+//! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives; `[[identity]]`: what tells rows apart.
 
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
-use toml::Table;
+use toml::{Table, Value};
 
 use super::{known, text_of};
+use crate::catalog::IdentityRule;
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
 use crate::evidence::listing::Origin;
 use crate::ident::TableName;
 
 const AUDIT: &[&str] = &["table", "live_sql", "snapshot_sql", "file", "slack"];
+const IDENTITY: &[&str] = &["table", "columns"];
 const EXCLUDE: &[&str] = &["table", "reason", "live_sql", "snapshot_sql", "file"];
 
 /// How long after its start a transaction is taken to have been committed, where nothing else is said.
@@ -43,6 +45,23 @@ pub(super) fn exclusion(table: &Table) -> Result<Exclusion, String> {
         table: table_of(table)?,
         reason: reason.ok_or("`reason` is missing: it is what the bundle and the report say")?,
         rows: origin(table)?,
+    })
+}
+
+/// How rows of a table are told from others under the same key.
+pub(super) fn identity(table: &Table) -> Result<IdentityRule, String> {
+    known(table, IDENTITY, "identity.")?;
+    let columns = match table.get("columns") {
+        Some(Value::Array(columns)) => columns
+            .iter()
+            .map(|c| c.as_str().map(str::to_owned))
+            .collect(),
+        _ => None,
+    };
+    Ok(IdentityRule {
+        table: table_of(table)?,
+        columns: columns
+            .ok_or("`columns` is a list of names; an empty one says that nothing tells")?,
     })
 }
 

@@ -143,6 +143,7 @@ impl<'r, 'b> Following<'r, 'b> {
                 relation,
                 key: to.clone(),
                 unit: None,
+                identity: Vec::new(),
             };
             if !self.batch.units[unit].needs.contains(&need) {
                 self.batch.to_mut().units[unit].needs.push(need);

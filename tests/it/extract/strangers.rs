@@ -27,21 +27,12 @@ fn a_parent_that_may_be_another_is_warned_of() {
     let told = &extracted.get("doubtful_parents")[0];
     assert_eq!(told["child"], "public.posts");
     assert_eq!(told["parent"], "public.users");
-    assert_eq!(told["columns"], serde_json::json!(["email", "created_at"]));
+    assert_eq!(told["columns"], serde_json::json!(["created_at"]));
     assert_eq!((&told["parents"], &told["rows"]), (&3.into(), &9.into()));
     assert_eq!(told["keys"], serde_json::json!([["2"], ["3"], ["9"]]));
-    for args in [
-        &["restore"][..],
-        &["restore", "--execute", "--unrehearsed", "a test"],
-        &["verify"],
-    ] {
-        let said = incident.for_people(args).ok().stderr;
-        if args.len() != 4 {
-            let words =
-                "9 rows of public.posts reference public.users 2, 3, 9, whose email, created_at";
-            assert!(said.contains(words), "{said}");
-        }
-    }
+    let said = incident.for_people(&["restore"]).ok();
+    let words = "public.users 2, which it references, is another row in live than in the backup, by created_at";
+    assert!(said.stdout.contains(words), "{}", said.stdout);
 }
 
 #[test]

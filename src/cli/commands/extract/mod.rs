@@ -136,6 +136,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
         "relations": context.config.relations, "snapshot_time": snapshot_time.map(|t| t.to_string()),
         "window": selection.window.map(|w| w.to_string()), "transactions": sorted(&selection),
         "undetermined": format!("{:?}", args.undetermined), "exclude": context.config.exclusions,
+        "identity": context.config.identities,
     });
     Ok(Request {
         patterns: patterns(&args.tables)?,
@@ -156,6 +157,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
             UndeterminedArg::Refuse => Undetermined::Refuse,
         },
         exclusions: context.config.exclusions.clone(),
+        identities: context.config.identities.clone(),
         target,
     })
 }
@@ -187,8 +189,22 @@ fn keys(path: &std::path::Path) -> Result<Vec<Key>, Failure> {
     Ok(keys)
 }
 
-/// A declared relation that names what is not there would be passed over.
+/// A declared relation, or an identity, that names what is not there would be passed over.
 fn check_declared(context: &Context, snapshot: &crate::catalog::Schema) -> Result<(), Failure> {
+    for rule in &context.config.identities {
+        let Some(found) = snapshot.tables.get(&rule.table) else {
+            return Err(Failure::usage(format!(
+                "[[identity]]: the snapshot has no table {}",
+                rule.table
+            )));
+        };
+        if let Some(missing) = rule.columns.iter().find(|c| found.column(c).is_none()) {
+            return Err(Failure::usage(format!(
+                "[[identity]]: {} has no column {missing}",
+                rule.table
+            )));
+        }
+    }
     for relation in &context.config.relations {
         let when = relation.when.iter().map(|(column, _)| column);
         let sides = [

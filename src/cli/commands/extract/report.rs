@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::bundle::SourceSum;
 use crate::cli::args::Format;
-use crate::cli::commands::{warn_of_parents, warn_of_relinks};
+use crate::cli::commands::warn_of_relinks;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::output::{Outcome, counted, grouped};
@@ -42,7 +42,12 @@ pub(super) fn report(
             ("doubtful_parents", json!(extracted.doubtful_parents)),
         ],
     };
-    warn_of_parents(context, &extracted.doubtful_parents);
+    for parent in &extracted.doubtful_parents {
+        let words = "restore leaves their units out while they are; [[identity]] says otherwise";
+        context
+            .ui
+            .warning(&format!("{}: {words}", parent.describe()));
+    }
     warn_of_relinks(context, t.relinks);
     if context.format == Format::Json {
         context.ui.data(&format!("{:#}", outcome.json()));

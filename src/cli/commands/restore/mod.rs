@@ -130,6 +130,7 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
         on_conflict: on_conflict(context, args)?,
         only_quarantined: args.only_quarantined.clone().map(RunId),
         exclusions: context.config.exclusions.clone(),
+        identities: context.config.identities.clone(),
         declared: context.config.relations.clone(),
     })
 }

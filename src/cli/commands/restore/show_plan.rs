@@ -34,7 +34,7 @@ pub(super) fn show(
         Format::Json => context.ui.data(&document),
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
     }
-    warn_of_parents(context, &bundle.manifest.doubtful_parents);
+    warn_of_parents(context, &bundle.manifest);
     warn_of_relinks(context, bundle.manifest.totals.relinks);
     for dropped in &plan.exclusions_dropped {
         context.ui.warning(&dropped.describe());

@@ -183,7 +183,7 @@ fn rows_by_table(batch: &Batch, position: usize, targets: &Targets) -> BTreeMap<
 }
 
 /// The server's own words, without its detail line, which can hold row values.
-fn refusal(error: &PgError) -> String {
+pub(super) fn refusal(error: &PgError) -> String {
     match error {
         PgError::Server(e) => match &e.constraint {
             Some(constraint) => format!("{} (constraint {constraint})", e.message),

@@ -26,7 +26,9 @@ pub use unit::{Evidence, Need, RelinkRecord, RowEvidence, RowName, UnitRecord};
 /// - 1.1: evidence: transactions, contradictions and rows that differ from their root in `units.jsonl.zst`; sums by source
 ///   and the transactions asked for in the manifest.
 /// - 1.1: the manifest may say what cannot be known (`unknowable`), and which exclusions were in force (`exclusions`).
-pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 1 };
+/// - 1.2: relinks say what restoring them takes: the parent's columns, its evidence, `xmin` and a hash of the rest; references
+///   that were set to their default are listed too. The manifest says whether a window was asked for.
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 2 };
 
 /// A format version, `major.minor`; in JSON a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -69,7 +69,6 @@ fn outcome(
     beside: Vec<(&'static str, Value)>,
 ) -> Outcome {
     let mut all = vec![
-        ("unlinked", json!(0)),
         ("undoes", json!(found.restore.run)),
         ("bundle", json!(found.bundle)),
     ];
@@ -97,6 +96,11 @@ fn show(
 ) -> Result<Code, Failure> {
     add_up(found, plan.tally.total().sum(), plan.inserted)?;
     let beside = vec![
+        (
+            "unlinked",
+            json!(plan.unlinks.get("unlinked").unwrap_or(&0)),
+        ),
+        ("unlinks", json!(plan.unlinks)),
         ("plan", json!(true)),
         ("live", json!(target.to_string())),
         ("resumes", json!(plan.resumes)),
@@ -232,7 +236,15 @@ fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failu
         add_up(found, total.sum(), undone.inserted)?;
     }
     let pending = undone.inserted.saturating_sub(total.sum());
-    let beside = vec![("state", json!(undone.state)), ("pending", json!(pending))];
+    let beside = vec![
+        (
+            "unlinked",
+            json!(undone.unlinks.get("unlinked").unwrap_or(&0)),
+        ),
+        ("unlinks", json!(undone.unlinks)),
+        ("state", json!(undone.state)),
+        ("pending", json!(pending)),
+    ];
     let outcome = outcome(Some(&undone.run), found, &undone.tally, beside);
     match context.format {
         Format::Json => context.ui.data(&format!("{:#}", outcome.json())),

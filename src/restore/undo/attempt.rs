@@ -210,7 +210,7 @@ impl Worker<'_> {
     }
 
     /// Whether the connection ended without an answer: what was asked is not known to have happened.
-    fn lost(&self, error: &PgError) -> bool {
+    pub(super) fn lost(&self, error: &PgError) -> bool {
         self.session.is_closed() || matches!(error, PgError::Lost { .. })
     }
 
@@ -241,7 +241,7 @@ impl Worker<'_> {
 }
 
 /// The server's own words, without its detail line, which can hold row values.
-fn words(error: &PgError) -> String {
+pub(super) fn words(error: &PgError) -> String {
     match error {
         PgError::Server(e) => e.message.clone(),
         other => other.to_string(),

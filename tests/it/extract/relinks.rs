@@ -74,7 +74,10 @@ fn what_was_set_to_null_is_listed() {
     assert!(output.stderr.contains(&words), "{}", output.stderr);
     // Without evidence, nothing proves that it was the deletion.
     let plan = incident.run(&["restore"]).ok().json();
-    assert_eq!(plan["relinks"]["totals"], json!({"unproven": expected.len()}));
+    assert_eq!(
+        plan["relinks"]["totals"],
+        json!({"unproven": expected.len()})
+    );
 
     // Each names the unit and the row that it pointed at.
     let of_book = found.iter().find(|r| r["table"] == "public.notes").unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::bundle::Bundle;
 use crate::catalog::Relation;
 use crate::ident::{RunId, TableName, UnitId};
-use crate::journal::Undos;
+use crate::journal::{Relinks, Undos};
 use crate::pg::Session;
 
 use super::find::Found;
@@ -63,7 +63,12 @@ pub async fn plan(
         None => HashSet::new(),
     };
     let mut kept = Vec::new();
-    let (unlinks, emptied) = foresee(session, &unlinking).await?;
+    let (mut unlinks, emptied) = foresee(session, &unlinking).await?;
+    if let Some(undo) = &found.unfinished {
+        for (state, n) in Relinks::new(session).totals_undone(undo).await? {
+            *unlinks.entry(state).or_default() += n;
+        }
+    }
     let mut foreseen = Foreseen {
         going: HashSet::new(),
         emptied,

@@ -8,7 +8,7 @@ use super::attempt::words;
 use super::look::Spot;
 use super::run::Worker;
 use crate::event::Event;
-use crate::journal::{RelinkedPlace, Relinks, Store, Unlinked};
+use crate::journal::{Relinked, RelinkedPlace, Relinks, Store, Unlinked};
 use crate::pg::{PgError, Session};
 use crate::restore::insert;
 use crate::restore::relinks::{Filled, UnlinkFate, Unlinking};
@@ -69,6 +69,15 @@ impl Worker<'_> {
                     if let Some((before, since)) = row.and_then(|r| r.xmins) {
                         self.unlinking.past.step(filled, since, before);
                     }
+                }
+                let kept = rows
+                    .iter()
+                    .filter(|r| r.state == UnlinkFate::Changed.name());
+                for row in kept {
+                    let filled = chunk.iter().find(|(of, _)| *of == row.of);
+                    filled.inspect(|(_, f)| {
+                        self.tell(f, "somebody has written to the row since", None)
+                    });
                 }
                 chunk.retain(|(of, _)| !done.contains(of));
                 return self.held(chunk, turn, queue).await;
@@ -213,16 +222,21 @@ impl Worker<'_> {
             }
         }
         for (_, filled) in &chunk {
-            if let Some(table) = self.unlinking.table(filled) {
-                (self.sink)(Event::ReferenceRefused {
-                    table,
-                    key: filled.key.to_string(),
-                    reason: reason.to_owned(),
-                    sqlstate: sqlstate.clone(),
-                });
-            }
+            self.tell(filled, reason, sqlstate.clone());
         }
         Ok(())
+    }
+
+    /// Tells of a reference that stays.
+    fn tell(&self, filled: &Relinked, reason: &str, sqlstate: Option<String>) {
+        if let Some(table) = self.unlinking.table(filled) {
+            (self.sink)(Event::ReferenceRefused {
+                table,
+                key: filled.key.to_string(),
+                reason: reason.to_owned(),
+                sqlstate,
+            });
+        }
     }
 
     async fn keep_transaction(&self, number: i64, rows: &[Unlinked]) -> Result<(), PgError> {

@@ -133,8 +133,7 @@ fn an_owner_who_did_it_himself_is_not_overruled() {
     assert_eq!(undone.get("unlinked"), 1);
     assert_eq!(edited_by(&incident, "3"), "12:3 22:3 32:3");
     assert_eq!(restored(&incident, &[], 0), all);
-    let proof =
-        "select proof from reinstate.relinked order by run desc, batch desc, n desc limit 1";
+    let proof = "select proof from reinstate.relinked join reinstate.run using (run) order by started desc limit 1";
     assert_eq!(incident.live.query_text(proof), "undo");
     as_before(&incident);
 }
@@ -239,6 +238,17 @@ fn a_row_used_in_the_place_of_the_parent() {
     );
     // Done is done, whatever the policy.
     assert_eq!(restored(&incident, &[], 0), json!({"as_before": BOOKS}));
+}
+
+#[test]
+fn a_stranger_under_the_parents_key_gets_nothing() {
+    let incident = incident("", WITH_TRANSACTION);
+    incident
+        .live
+        .run("insert into people values (3, 'somebody else')");
+    let expected = json!({"relinked": 4, "parent_not_back": 4});
+    assert_eq!(restored(&incident, &["--relinks", "all"], 4), expected);
+    assert_eq!(edited_by(&incident, "3, 4"), "3:4 13:4 23:4 33:4");
 }
 
 #[test]

@@ -89,6 +89,17 @@ pub enum Event {
         /// The server's code, where the server refused.
         sqlstate: Option<String>,
     },
+    /// A reference of a row that live still has could not be filled, or emptied again.
+    ReferenceRefused {
+        /// The row's table.
+        table: TableName,
+        /// Its key, for people.
+        key: String,
+        /// Why.
+        reason: String,
+        /// The server's code, where the server refused.
+        sqlstate: Option<String>,
+    },
     /// An undo left a row where it is.
     RowKept {
         /// Its table.

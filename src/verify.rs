@@ -3,7 +3,7 @@
 
 mod bags;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -14,7 +14,9 @@ use crate::ident::{TableName, UnitId};
 use crate::journal::{self, History, Store};
 use crate::pg::{PgError, Session};
 use crate::restore::excluded::{Dropped, Excluded, Rules, dropped};
-use crate::restore::{Batch, Presence, Replacements, Resolution, RestoreError, Targets, look};
+use crate::restore::{
+    Batch, Presence, Replacements, Resolution, RestoreError, Targets, look, relinks_in_live,
+};
 
 use bags::Bags;
 
@@ -112,6 +114,8 @@ pub struct Verified {
     pub excluded_but_back: u64,
     /// Exclusions that were in force before and are not now: what they name counts as missing.
     pub exclusions_dropped: Vec<Dropped>,
+    /// References of other rows that the deletion set to NULL or to their default: how many hold what, by table.
+    pub relinks: BTreeMap<TableName, BTreeMap<&'static str, u64>>,
     /// How many rows are missing or left out because live has another one under their key.
     pub displaced: u64,
     /// Those, at most a hundred: table and key.
@@ -178,6 +182,7 @@ pub async fn verify(
             absent: Vec::new(),
             excluded_but_back: 0,
             exclusions_dropped: dropped(session, bundle, rules.exclusions).await?,
+            relinks: relinks_in_live(session, bundle, &targets, &live).await?,
             displaced: 0,
             other_content: Vec::new(),
         },

@@ -20,6 +20,7 @@ mod frames;
 mod names;
 mod partial;
 mod reader;
+mod relinks;
 mod restore_text;
 mod rows;
 mod units;
@@ -33,6 +34,7 @@ pub use format::{
     Totals, UnitRecord, Window,
 };
 pub use reader::Bundle;
+pub use relinks::Relinks;
 pub use rows::{BundleRows, UnitRows};
 pub use units::Units;
 pub use writer::BundleWriter;

@@ -202,7 +202,8 @@ async fn triggers(
                      case when (g.tgtype & 8) <> 0 then 'delete' end, case when (g.tgtype & 32) <> 0 then 'truncate' end],
                      null), ' or ')
                 || ', for each ' || case when (g.tgtype & 1) <> 0 then 'row' else 'statement' end
-                || case when g.tginitdeferred then ', at commit' else '' end
+                || case when g.tginitdeferred then ', at commit' else '' end,
+                (g.tgtype & 16) <> 0
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            join pg_trigger g on not g.tgisinternal and g.tgenabled <> 'D'
                 and g.tgenabled is distinct from (select p.tgenabled from pg_trigger p where p.oid = g.tgparentid)
@@ -222,6 +223,7 @@ async fn triggers(
             on_delete: row.get(5),
             deferrable: row.get(6),
             fires: row.get(7),
+            on_update: row.get(8),
         });
     }
     Ok(())

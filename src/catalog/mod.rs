@@ -5,6 +5,7 @@
 //! are seen through their root.
 
 mod columns;
+mod content;
 mod drift;
 mod fingerprint;
 mod introspect;
@@ -15,6 +16,7 @@ mod pattern;
 mod relation;
 mod rowhash;
 
+pub use content::content_digest;
 pub use drift::{Comparable, Drift, TableDrift, compare};
 pub use fingerprint::fingerprint;
 pub use introspect::introspect;

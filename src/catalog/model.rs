@@ -151,6 +151,8 @@ pub struct Trigger {
     pub fires: String,
     /// Whether it fires on INSERT.
     pub on_insert: bool,
+    /// Whether it fires on UPDATE, of whichever columns.
+    pub on_update: bool,
     /// Whether it fires on DELETE.
     pub on_delete: bool,
     /// Whether it can be put off to the transaction's end (a constraint trigger).

@@ -325,9 +325,9 @@ pub(crate) enum TriggersArg {
 /// Which references are filled again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RelinksArg {
-    /// Those that the deletion is proved to have emptied (not in this version)
+    /// Those that the deletion is proved to have emptied [default]
     Proven,
-    /// All of them (not in this version)
+    /// Those, and those of rows that are otherwise as in the backup
     All,
     /// None of them
     None,

@@ -166,6 +166,20 @@ impl Ui {
             Event::UnitKept { unit, reason, .. } => {
                 self.warning(&format!("unit {unit} is kept: {reason}"));
             }
+            Event::ReferenceRefused {
+                table,
+                key,
+                reason,
+                sqlstate,
+            } => {
+                let code = sqlstate
+                    .as_deref()
+                    .map(|s| format!(" [{s}]"))
+                    .unwrap_or_default();
+                self.detail(&format!(
+                    "{table} {key}: its reference is left{code}: {reason}"
+                ));
+            }
             Event::RunFinished { .. } => self.end_of_run(),
             Event::Note { text } => self.status(text),
         }

@@ -266,6 +266,7 @@ pub async fn extract(
         candidates,
         units,
         layout: &layout,
+        findings: &dated.findings,
     };
     let relinks = looking.list(&relations, &mut writer).await?;
     let parents = parents::Asked {
@@ -282,6 +283,7 @@ pub async fn extract(
         undetermined: decided.undetermined,
         excluded: decided.excluded,
         relinks: relinks.listed,
+        set_default: relinks.set_default,
         ..Totals::default()
     };
     let evidence = dates::sums(units, &dated.findings);
@@ -333,6 +335,7 @@ fn window(request: &Request, dated: &Dated) -> Window {
         from: asked.from.map(|t| t.to_string()),
         to: asked.to.to_string(),
         transactions,
+        asked: request.selection.window.is_some(),
     }
 }
 

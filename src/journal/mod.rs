@@ -8,6 +8,7 @@
 
 mod holds;
 mod lock;
+mod relinks;
 mod resolved;
 mod schema;
 mod sequences;
@@ -17,9 +18,10 @@ mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
+pub use relinks::{Relinked, RelinkedPlace, Relinks, Unlinked};
 pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
-    ensure, ensure_holds, ensure_resolved, ensure_sequences, ensure_undos, exists,
+    ensure, ensure_holds, ensure_relinks, ensure_resolved, ensure_sequences, ensure_undos, exists,
     refuse_publication,
 };
 pub use sequences::{MovedSequence, SequenceMoves};

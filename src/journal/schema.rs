@@ -12,7 +12,8 @@ use super::JournalError;
 /// - 4: table `moved_sequence`. A journal of an earlier version gets it from the first restore that moves a sequence.
 /// - 5: table `resolved`. A journal of an earlier version serves every command but `restore --on-conflict remap` and `skip`,
 ///   which add the table.
-const VERSION: i32 = 5;
+/// - 6: tables `relinked` and `unlinked`. A journal of an earlier version gets them from the first restore that fills a reference.
+const VERSION: i32 = 6;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -116,6 +117,38 @@ create table if not exists reinstate.resolved (
     primary key (run, batch, n),
     foreign key (run, batch) references reinstate.batch
 );
+create table if not exists reinstate.relinked (
+    run text not null,
+    batch int8 not null,
+    n int8 not null,
+    unit int8 not null,
+    parent_table text not null,
+    parent_key text not null,
+    table_name text not null,
+    key text not null,
+    columns text[] not null,
+    before text[] not null,
+    after text[] not null,
+    proof text not null,
+    written_before int8 not null,
+    written_by int8 not null,
+    primary key (run, batch, n),
+    foreign key (run, batch) references reinstate.batch
+);
+create table if not exists reinstate.unlinked (
+    run text not null,
+    batch int8 not null,
+    n int8 not null,
+    of_run text not null,
+    of_batch int8 not null,
+    of_n int8 not null,
+    state text not null,
+    reason text,
+    written_before int8,
+    written_by int8,
+    primary key (run, batch, n),
+    foreign key (run, batch) references reinstate.batch
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -201,6 +234,15 @@ pub async fn ensure_sequences(session: &Session) -> Result<(), JournalError> {
 /// Errors: as [`ensure`].
 pub async fn ensure_resolved(session: &Session) -> Result<(), JournalError> {
     ensure_table(session, "reinstate.resolved", 5).await
+}
+
+/// Makes sure that the journal can record which references are filled, and emptied again: one of an earlier version lacks the
+/// tables.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_relinks(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.relinked", 6).await?;
+    ensure_table(session, "reinstate.unlinked", 6).await
 }
 
 /// Adds the table with which a version began.

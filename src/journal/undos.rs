@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::ident::{Key, RunId, UnitId, array_literal, quote_literal};
 use crate::pg::{Row, Session};
 
-use super::{JournalError, ResolvedRows, Run, RunState};
+use super::{JournalError, Relinks, ResolvedRows, Run, RunState};
 
 const READING: &str = "reading the journal";
 
@@ -137,14 +137,18 @@ impl<'a> Undos<'a> {
 
     /// The last restore that wrote something and of which no undo has ended.
     pub async fn last(&self) -> Result<Option<Recorded>, JournalError> {
-        let sql = "select r.run, r.state, r.kind, r.bundle from reinstate.run r
+        let filled = match Relinks::new(self.session).recorded().await? {
+            true => "or exists (select from reinstate.relinked l where l.run = r.run)",
+            false => "",
+        };
+        let sql = format!("select r.run, r.state, r.kind, r.bundle from reinstate.run r
                     where r.kind = 'restore'
-                      and exists (select from reinstate.batch_rows b where b.run = r.run and b.inserted > 0)
+                      and (exists (select from reinstate.batch_rows b where b.run = r.run and b.inserted > 0) {filled})
                       and not exists (select from reinstate.run u
                                        where u.kind = 'undo' and u.settings ->> 'undoes' = r.run
                                          and u.state not in ('running', 'interrupted'))
-                    order by r.started desc, r.run desc limit 1";
-        let rows = self.session.ask(READING, sql, &[]).await?;
+                    order by r.started desc, r.run desc limit 1");
+        let rows = self.session.ask(READING, &sql, &[]).await?;
         Ok(rows.first().map(recorded))
     }
 

@@ -244,6 +244,20 @@ impl PgError {
         }))
     }
 
+    /// A transaction that we ended because it took too long.
+    pub fn slow(session: &super::Session, limit: std::time::Duration) -> Self {
+        Self::Server(Box::new(ServerError {
+            target: session.target().to_string(),
+            doing: "carrying out a batch".to_owned(),
+            sqlstate: SqlState::QUERY_CANCELED.code().to_owned(),
+            message: format!("it took longer than {limit:?}"),
+            detail: None,
+            table: None,
+            constraint: None,
+            function: None,
+        }))
+    }
+
     /// Rows that were inserted without an error and then were not there: something in the database ate or moved them.
     pub fn vanished(session: &super::Session, table: &str, inserted: u64, found: u64) -> Self {
         Self::Server(Box::new(ServerError {

@@ -4,9 +4,10 @@ use crate::catalog::Schema;
 use crate::ident::{TableName, quote_ident};
 use crate::pg::Session;
 
+use super::relinks::Links;
 use super::target::TargetRelation;
 use super::triggers::Treatment;
-use super::{RestoreError, Retyped, Targets};
+use super::{Relinking, RestoreError, Retyped, Targets};
 
 /// Refuses a server that takes no writes, or that somebody has told to take none. Reads only.
 pub(super) async fn server(session: &Session, live: &Schema) -> Result<(), RestoreError> {
@@ -80,8 +81,18 @@ pub(super) async fn tables(session: &Session, targets: &Targets) -> Result<(), R
 }
 
 /// Refuses, naming every table at once, what a plan shows and no run may pass over.
-pub(super) fn obstacles(targets: &Targets, treatment: &Treatment) -> Result<(), RestoreError> {
+pub(super) fn obstacles(
+    targets: &Targets,
+    treatment: &Treatment,
+    links: &Links,
+    relinks: Relinking,
+) -> Result<(), RestoreError> {
     let mut found = Vec::new();
+    for (table, triggers) in links.triggers() {
+        let obstacle = triggers.obstacle.clone();
+        let obstacle = obstacle.filter(|_| relinks != Relinking::None);
+        found.extend(obstacle.map(|reason| (table, reason)));
+    }
     for (target, treated) in targets.tables.iter().zip(&treatment.tables) {
         if let Some(reason) = &treated.obstacle {
             found.push((target.name.clone(), reason.clone()));

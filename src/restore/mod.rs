@@ -10,7 +10,7 @@
 //! 5. keys and `xmin` of every row, into the journal.
 //!
 //! A batch that the server refuses is halved until the unit at fault is alone, which is left out with the server's own
-//! error. No live row is ever updated or deleted.
+//! error. No live row is ever deleted, nor updated but for references that the deletion set to NULL, which [`relinks`] fills.
 
 mod account;
 mod again;
@@ -27,6 +27,7 @@ mod plan;
 mod prediction;
 mod prepare;
 mod read_back;
+mod relinks;
 mod retry;
 mod retype;
 mod run;
@@ -45,6 +46,7 @@ pub use conflict::{BothSides, Met, OnConflict, Replacements, Resolution, Resolve
 pub use look::{Conflict, Looked, Presence, look};
 pub use plan::{LargeUnit, Plan, TablePlan, plan};
 pub use prediction::{Prediction, compare};
+pub use relinks::{LeftRelink, RelinkOutcome, Relinking, relinks_in_live};
 pub use retype::Retyped;
 pub use run::{Execution, Interrupt, execute};
 pub use sequences::SequenceMove;
@@ -84,6 +86,8 @@ pub struct Settings {
     pub on_conflict: OnConflict,
     /// Only the units that this run left out.
     pub only_quarantined: Option<RunId>,
+    /// Which references that the deletion set to NULL are filled.
+    pub relinks: Relinking,
     /// References that no foreign key states: what hangs from an excluded row hangs by them too.
     #[serde(skip)]
     pub declared: Vec<Relation>,
@@ -111,6 +115,7 @@ impl Default for Settings {
             accepted_triggers: Vec::new(),
             on_conflict: OnConflict::Quarantine,
             only_quarantined: None,
+            relinks: Relinking::default(),
             declared: Vec::new(),
         }
     }

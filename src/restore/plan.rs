@@ -1,5 +1,7 @@
 //! What a restore would do, without doing it.
 
+mod links;
+
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
@@ -13,11 +15,12 @@ use super::conflict::root_name;
 use super::excluded::{self, Dropped, Excluded, Marks, dropped};
 use super::look::{Presence, look};
 use super::prepare::prepare;
+use super::relinks::{Links, Parents};
 use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{
-    Batch, Conflict, Met, Replacements, Resolved, RestoreError, Retyped, SequenceMove, Settings,
-    Tally, Targets, sequences,
+    Batch, Conflict, Met, RelinkOutcome, Relinking, Replacements, Resolved, RestoreError, Retyped,
+    SequenceMove, Settings, Tally, Targets, sequences,
 };
 
 /// Rows that one look takes.
@@ -48,6 +51,12 @@ pub struct TablePlan {
     /// Triggers that fire when an undo deletes the rows again: it is refused while they are enabled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub triggers_on_undo: Vec<String>,
+    /// Triggers that would fire as references of its rows are filled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub update_triggers: Vec<String>,
+    /// Those that are kept from it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressed_update_triggers: Vec<String>,
     /// Why a run is refused because of its triggers, and the ways out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<String>,
@@ -104,6 +113,8 @@ pub struct Plan {
     pub exclusions_not_asked: Vec<TableName>,
     /// Exclusions that were in force before and are not now: a run is refused.
     pub exclusions_dropped: Vec<Dropped>,
+    /// References that the deletion set to NULL, and what would become of them.
+    pub relinks: RelinkOutcome,
 }
 
 /// Plans; reads only.
@@ -115,8 +126,12 @@ pub async fn plan(
     let mut prepared = prepare(session, bundle).await?;
     prepared.choose(session, bundle, settings).await?;
     let (targets, live) = (&prepared.targets, &prepared.live);
-    let treatment = Treatment::of(targets, settings)?;
-    treatment.allowed(session).await?;
+    let links = Links::find(session, bundle, live, settings).await?;
+    let treatment = Treatment::of(targets, settings, &links.trigger_names())?;
+    let relinks = settings.relinks != Relinking::None;
+    treatment
+        .allowed(session, relinks && links.suppresses())
+        .await?;
     Guards::find(session, targets, &treatment).await?;
     let mut excluded = Excluded::ask(session, bundle, targets, live, settings.rules()).await?;
     let exclusions_dropped = dropped(session, bundle, &settings.exclusions).await?;
@@ -129,6 +144,7 @@ pub async fn plan(
         excluded_but_back: 0,
         batches: Batches::default(),
         conflicts: Vec::new(),
+        parents: Parents::default(),
         replacements: prepared.replacements(session, bundle, settings).await?,
     };
     for target in &prepared.targets.tables {
@@ -145,6 +161,9 @@ pub async fn plan(
         entry.triggers_on_undo = treated.on_delete;
         entry.obstacle = treated.obstacle;
     }
+    if relinks {
+        planner.update_triggers(&links);
+    }
     let restored =
         |unit| prepared.history.done.contains(&unit) || prepared.history.earlier.contains(&unit);
     let mut numbering = sequences::find(session, targets).await?;
@@ -157,6 +176,9 @@ pub async fn plan(
             continue;
         }
         planner.excluded(&unit, &marks, restored(unit.0.unit));
+        if !restored(unit.0.unit) {
+            planner.lost(&unit, &marks);
+        }
         // What has come back already is looked at as it is.
         let unit = match restored(unit.0.unit) {
             true => unit,
@@ -187,7 +209,10 @@ pub async fn plan(
     planner
         .batch(session, Batch::new(pending, planner.targets), &restored)
         .await?;
-    let id = planner.id(bundle, settings);
+    let known = prepared.last.is_some();
+    let relinks = planner.relinks(session, (bundle, settings), &links, known);
+    let relinks = relinks.await?;
+    let id = planner.id(bundle, settings, &relinks);
     let Planner {
         tally,
         tables,
@@ -214,6 +239,7 @@ pub async fn plan(
         sequences: sequences::decide(session, &numbering).await?,
         exclusions_not_asked: excluded.not_asked,
         exclusions_dropped,
+        relinks,
     })
 }
 
@@ -234,6 +260,8 @@ struct Planner<'a> {
     excluded_but_back: u64,
     batches: Batches,
     conflicts: Vec<Met>,
+    /// What becomes of the rows that references pointed at.
+    parents: Parents,
     replacements: Replacements,
 }
 
@@ -282,6 +310,7 @@ impl Planner<'_> {
 
     /// Counts the rows of a unit that is not tried.
     fn passed_over(&mut self, unit: &UnitRows) {
+        self.parents.pending(unit.0.unit);
         for (table, rows) in &unit.1 {
             let name = &self.targets.tables[*table].name;
             self.tally.of(name).pending += rows.len() as u64;
@@ -305,8 +334,12 @@ impl Planner<'_> {
             return Ok(());
         }
         let targets = self.targets;
+        for unit in &batch.units {
+            self.parents.unit(unit.unit, true, true);
+        }
         let recalled = self.replacements.recall(targets, batch, &mut Vec::new());
         let (batch, resolved) = recalled;
+        resolved.iter().for_each(|row| self.parents.resolved(row));
         self.count_resolved(&resolved, |_| true);
         let looked = look(session, targets, &batch, false).await?;
         for (table, presence) in targets.tables.iter().zip(&looked.presence) {
@@ -340,6 +373,13 @@ impl Planner<'_> {
             self.tally.of(&table.name).quarantined += left;
         }
         self.count_resolved(&settled.resolved, |unit| !out[unit]);
+        settled
+            .resolved
+            .iter()
+            .for_each(|row| self.parents.resolved(row));
+        for (unit, out) in batch.units.iter().zip(&out) {
+            self.parents.unit(unit.unit, false, !out);
+        }
         let mut to_insert = vec![0; batch.units.len()];
         let places = settled.batch.rows.iter().zip(&settled.looked.presence);
         for (table, (rows, presence)) in targets.tables.iter().zip(places) {
@@ -408,7 +448,7 @@ impl Planner<'_> {
     }
 
     /// Rows that have come back meanwhile count as if they were still to come.
-    fn id(&self, bundle: &Bundle, settings: &Settings) -> String {
+    fn id(&self, bundle: &Bundle, settings: &Settings, relinks: &RelinkOutcome) -> String {
         let mut digest = Sha256::new();
         digest.update(&bundle.id);
         digest.update(settings.on_conflict.name());
@@ -428,6 +468,7 @@ impl Planner<'_> {
             let accepted = settings.accepted_triggers.join(" ");
             digest.update(format!("triggers {triggers:?} {accepted}\n"));
         }
+        digest.update(links::digested(relinks));
         for (unit, _, reason, _) in &self.left_out {
             digest.update(format!("{unit} {reason}\n"));
         }

@@ -132,13 +132,13 @@ impl Worker<'_> {
     }
 
     /// Whether the connection ended without an answer: what was asked is not known to have happened.
-    fn lost(&self, error: &PgError) -> bool {
+    pub(super) fn lost(&self, error: &PgError) -> bool {
         let closed = self.session.is_closed() && !self.session.was_given_up();
         closed || matches!(error, PgError::Lost { .. })
     }
 
     /// Opens a new connection where we ended the old one after a refusal; nothing was lost by that.
-    async fn renew(&mut self) -> Result<(), RestoreError> {
+    pub(super) async fn renew(&mut self) -> Result<(), RestoreError> {
         if !self.session.was_given_up() {
             return Ok(());
         }

@@ -16,13 +16,14 @@ use crate::pg::{Access, Conninfo, PgError, Session};
 use super::excluded::{self, Excluded, dropped};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
+use super::relinks::Links;
 use super::retry::patience;
 use super::suppressed::Guards;
 use super::triggers::{Treated, Treatment};
 use super::waiting::{Turn, Waiting};
 use super::{
-    Batch, Met, OnConflict, Replacements, RestoreError, SequenceMove, Settings, Tally, checks,
-    sequences,
+    Batch, Met, OnConflict, RelinkOutcome, Relinking, Replacements, RestoreError, SequenceMove,
+    Settings, Tally, checks, sequences,
 };
 
 /// Rows of the first batch; the number then follows the time that batches take.
@@ -62,6 +63,8 @@ pub struct Execution {
     pub sequences: Vec<SequenceMove>,
     /// Conflicts met, and what became of them.
     pub met: Vec<Met>,
+    /// References that the deletion set to NULL, and what became of them.
+    pub relinks: RelinkOutcome,
 }
 
 /// Carries a restore out, or goes on with one that was stopped.
@@ -79,9 +82,13 @@ pub async fn execute(
     let session = Session::open(conninfo, Access::Writing, "restore").await?;
     // Everything that can be refused is refused before the journal is created.
     let mut prepared = prepare(&session, bundle).await?;
-    let treatment = Treatment::of(&prepared.targets, settings)?;
-    checks::obstacles(&prepared.targets, &treatment)?;
-    treatment.allowed(&session).await?;
+    let links = Links::find(&session, bundle, &prepared.live, settings).await?;
+    let treatment = Treatment::of(&prepared.targets, settings, &links.trigger_names())?;
+    checks::obstacles(&prepared.targets, &treatment, &links, settings.relinks)?;
+    let relinks = settings.relinks != Relinking::None;
+    treatment
+        .allowed(&session, relinks && links.suppresses())
+        .await?;
     let guards = Guards::find(&session, &prepared.targets, &treatment).await?;
     let dropped = dropped(&session, bundle, &settings.exclusions).await?;
     if !dropped.is_empty() {
@@ -104,6 +111,9 @@ pub async fn execute(
     let (numbering, moves) = sequences::reckon(&session, bundle, &prepared, &excluded).await?;
     if moves.iter().any(|m| m.to.is_some()) {
         journal::ensure_sequences(&session).await?;
+    }
+    if relinks && links.any() {
+        journal::ensure_relinks(&session).await?;
     }
     let run = begin(&session, &prepared, new).await?;
     let rows = bundle.manifest.totals.rows;
@@ -147,8 +157,10 @@ pub async fn execute(
     };
     let ended = work.all().await;
     let stopped = ended.map_err(|e| partly(e.to_string()))?;
+    let relinked = work.relink(&links).await;
+    let (relinks, cut_short) = relinked.map_err(|e| partly(e.to_string()))?;
     let state = work
-        .finish(stopped)
+        .finish(stopped, cut_short, relinks.unfinished())
         .await
         .map_err(|e| partly(e.to_string()))?;
     sink(Event::RunFinished {
@@ -168,6 +180,7 @@ pub async fn execute(
         changed: work.changed,
         sequences: moved,
         met: work.met,
+        relinks,
     })
 }
 
@@ -191,6 +204,7 @@ fn restated(settings: &Value) -> Value {
         "accepted_triggers",
         "on_conflict",
         "only_quarantined",
+        "relinks",
     ];
     let named = |name: &&str| Some(((*name).to_owned(), settings.get(*name)?.clone()));
     Value::Object(names.iter().filter_map(named).collect())
@@ -325,14 +339,20 @@ impl Worker<'_> {
         Ok((!units.is_empty()).then(|| Batch::new(units, &self.prepared.targets)))
     }
 
-    async fn finish(&self, stopped: Stopped) -> Result<RunState, RestoreError> {
+    /// `relinking` was stopped too, or some references `remain` that should have been filled.
+    async fn finish(
+        &self,
+        stopped: Stopped,
+        relinking: Stopped,
+        remain: bool,
+    ) -> Result<RunState, RestoreError> {
         let chosen = self.prepared.only.is_some();
         let unseen = (stopped || chosen) && !self.everything_seen()?;
-        let event = if stopped && !self.chosen_seen()? {
+        let event = if relinking || (stopped && !self.chosen_seen()?) {
             RunEvent::Interrupt
         } else {
             RunEvent::Finish {
-                left_out: unseen || !self.quarantined.is_empty(),
+                left_out: unseen || remain || !self.quarantined.is_empty(),
             }
         };
         Ok(Store::new(&self.session).record(&self.run, event).await?)

@@ -51,11 +51,22 @@ pub(super) struct Treatment {
 impl Treatment {
     /// What the settings make of each trigger. Tables whose rows go in by one statement are treated alike.
     ///
+    /// `elsewhere` names triggers of other tables written to.
+    ///
     /// Errors: `NoTrigger` for one accepted that no table has.
-    pub(super) fn of(targets: &Targets, settings: &Settings) -> Result<Self, RestoreError> {
+    pub(super) fn of(
+        targets: &Targets,
+        settings: &Settings,
+        elsewhere: &[String],
+    ) -> Result<Self, RestoreError> {
         let known = |name: &String| {
-            let of = |t: &TargetTable| t.live.triggers.iter().any(|g| full_name(t, g) == *name);
-            targets.tables.iter().any(of)
+            let of = |t: &TargetTable| {
+                t.live
+                    .triggers
+                    .iter()
+                    .any(|g| full_name(&t.name, g) == *name)
+            };
+            targets.tables.iter().any(of) || elsewhere.contains(name)
         };
         if let Some(name) = settings.accepted_triggers.iter().find(|n| !known(n)) {
             return Err(RestoreError::NoTrigger { name: name.clone() });
@@ -87,9 +98,13 @@ impl Treatment {
         self.tables.iter().any(|t| !t.fire.is_empty())
     }
 
-    /// Refuses a role that may not suppress triggers. Leaves nothing behind.
-    pub(super) async fn allowed(&self, session: &Session) -> Result<(), RestoreError> {
-        if !self.suppresses() {
+    /// Refuses a role that may not suppress triggers, where some are, of these tables or `elsewhere`. Leaves nothing behind.
+    pub(super) async fn allowed(
+        &self,
+        session: &Session,
+        elsewhere: bool,
+    ) -> Result<(), RestoreError> {
+        if !self.suppresses() && !elsewhere {
             return Ok(());
         }
         let try_it = "begin; set local session_replication_role = replica; rollback";
@@ -168,11 +183,12 @@ impl Treatment {
 }
 
 /// What a trigger's function finds in a session of the role's own.
-const AS_THE_ROLE: &str = "set local search_path to default; set local timezone to default;
+pub(super) const AS_THE_ROLE: &str =
+    "set local search_path to default; set local timezone to default;
      set local random_page_cost to default;";
 
 /// What every session of ours pins.
-fn as_ourselves() -> String {
+pub(super) fn as_ourselves() -> String {
     format!(
         "set local search_path = pg_catalog, pg_temp; set local timezone = 'UTC'; set local random_page_cost = {BY_KEY};"
     )
@@ -207,7 +223,7 @@ fn treated(table: &TargetTable, as_replica: bool, settings: &Settings) -> Treate
         }
         treated.put_off |= trigger.deferrable;
         treated.fire.push(described(trigger));
-        let name = full_name(table, trigger);
+        let name = full_name(&table.name, trigger);
         if settings.triggers == Some(Triggers::Suppress)
             && !settings.accepted_triggers.contains(&name)
         {
@@ -252,11 +268,11 @@ pub fn accepting(name: &str) -> String {
 }
 
 /// How a person names a trigger.
-fn full_name(table: &TargetTable, trigger: &Trigger) -> String {
-    format!("{}.{}", table.name, shown(&trigger.name))
+pub(super) fn full_name(table: &TableName, trigger: &Trigger) -> String {
+    format!("{}.{}", table, shown(&trigger.name))
 }
 
-fn described(trigger: &Trigger) -> String {
+pub(super) fn described(trigger: &Trigger) -> String {
     let (name, function, fires) = (&trigger.name, &trigger.function, &trigger.fires);
     format!("{name} calling {function} {fires}")
 }

@@ -21,6 +21,7 @@ mod people;
 mod points;
 mod random;
 mod refused;
+mod relinks;
 mod resolve;
 mod resolve_again;
 mod resolve_resumed;

@@ -131,6 +131,9 @@ pub struct Window {
     /// The transactions asked for, where some were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transactions: Vec<u32>,
+    /// Somebody asked for it; otherwise it is all the time since the backup.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
 }
 
 /// Rows dated by one source, or combination of sources.
@@ -176,6 +179,15 @@ pub struct Totals {
     pub excluded: u64,
     /// Files that the rows point at.
     pub attachments: u64,
+    /// References that the deletion set to their default.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub set_default: u64,
+}
+
+// What serde calls has this form.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Rows of one table that were deleted and are not in the bundle.

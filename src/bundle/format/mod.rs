@@ -29,6 +29,8 @@ pub use unit::{Evidence, Need, RelinkRecord, RowEvidence, RowName, UnitRecord};
 ///   and the transactions asked for in the manifest.
 /// - 1.1: the manifest may say what cannot be known (`unknowable`), and which exclusions were in force (`exclusions`).
 /// - 1.2: relations say what tells a parent outside the bundle from another row (`identity`), and needs what it was.
+/// - 1.2: relinks say what restoring them takes: the parent's columns, its evidence, `xmin` and a hash of the rest; references
+///   that were set to their default are listed too. The manifest says whether a window was asked for.
 pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 2 };
 
 /// A format version, `major.minor`; in JSON a string.

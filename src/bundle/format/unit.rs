@@ -82,7 +82,7 @@ pub struct Need {
     pub identity: Vec<Option<String>>,
 }
 
-/// A line of `relinks.jsonl.zst`: a row outside the bundle whose reference to one of its rows is NULL in live.
+/// A line of `relinks.jsonl.zst`: a row outside the bundle whose reference to one of its rows is NULL, or its default, in live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelinkRecord {
     /// The unit of the row that it referenced.
@@ -93,10 +93,34 @@ pub struct RelinkRecord {
     pub table: TableName,
     /// Its key.
     pub key: Key,
-    /// The columns of the reference.
+    /// The columns of its key; empty before 1.2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_columns: Vec<String>,
+    /// The columns of the reference; after them, where it is polymorphic, those that say which table it means.
     pub columns: Vec<String>,
     /// What they held in the snapshot, as text, in that order.
     pub values: Vec<String>,
+    /// The columns of the parent that the first of them name, in that order; empty before 1.2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parent_columns: Vec<String>,
+    /// The deletion set it to its default, not to NULL: it is listed, and left to people.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_default: bool,
+    /// When the row that it referenced was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// The transaction that had last written the row in live when the bundle was made (the lower 32 bits of its number).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xmin: Option<u32>,
+    /// When that was committed, RFC 3339, where live keeps commit timestamps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<String>,
+    /// All columns that both databases had, but for those of references to rows that were deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compared: Vec<String>,
+    /// SHA-256 of what those held in the snapshot, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
 }
 
 /// A unit as it stands in the file: with the frames that begin in it, so that a reader can start at any unit.

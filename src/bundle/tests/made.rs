@@ -50,6 +50,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
             from: Some("2020-01-21T15:40:00Z".into()),
             to: "2020-01-21T16:30:00Z".into(),
             transactions: Vec::new(),
+            asked: false,
         },
         settings_digest: "s".into(),
         schema_fingerprint: "f".into(),

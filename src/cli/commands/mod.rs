@@ -24,7 +24,6 @@ use crate::pg::{Access, Conninfo, Session};
 use super::args::Command;
 use super::context::Context;
 use super::error::{Code, Failure};
-use super::output::counted;
 
 /// Runs a command.
 pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Failure> {
@@ -132,16 +131,6 @@ fn warn_of_parents(context: &Context, manifest: &Manifest) {
     for parent in &manifest.doubtful_parents {
         let warning = format!("{}, and they come back under them", parent.describe());
         context.ui.warning(&warning);
-    }
-}
-
-/// References that stay NULL: nothing else would show that rows which are still there belonged to these.
-fn warn_of_relinks(context: &Context, relinks: u64) {
-    if relinks > 0 {
-        context.ui.warning(&format!(
-            "{} of rows that live still has pointed at rows of the bundle when the backup was made, and NULL now: the              deletion's doing, or their owners'. This version leaves them NULL; relinks.jsonl.zst in the bundle lists them",
-            counted(relinks, "reference")
-        ));
     }
 }
 

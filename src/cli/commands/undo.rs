@@ -14,7 +14,9 @@ use crate::ident::RunId;
 use crate::journal::{MovedSequence, NewRun, RunState, SequenceMoves};
 use crate::pg::{Access, Conninfo, Target};
 use crate::restore::Interrupt;
-use crate::restore::undo::{Asked, Found, UndoPlan, UndoTally, Undoing, Undone, find, plan, undo};
+use crate::restore::undo::{
+    Asked, Found, UndoPlan, UndoTally, Undoing, Undone, UnlinkTotals, find, plan, undo,
+};
 
 use super::build;
 use super::recorder::Recorder;
@@ -69,7 +71,6 @@ fn outcome(
     beside: Vec<(&'static str, Value)>,
 ) -> Outcome {
     let mut all = vec![
-        ("unlinked", json!(0)),
         ("undoes", json!(found.restore.run)),
         ("bundle", json!(found.bundle)),
     ];
@@ -97,6 +98,11 @@ fn show(
 ) -> Result<Code, Failure> {
     add_up(found, plan.tally.total().sum(), plan.inserted)?;
     let beside = vec![
+        (
+            "unlinked",
+            json!(plan.unlinks.get("unlinked").unwrap_or(&0)),
+        ),
+        ("unlinks", json!(plan.unlinks)),
         ("plan", json!(true)),
         ("live", json!(target.to_string())),
         ("resumes", json!(plan.resumes)),
@@ -110,18 +116,20 @@ fn show(
         Format::Json => context.ui.data(&document),
         Format::Text => context.ui.data(&text(target, found, plan, &outcome, moved)),
     }
-    let total = plan.tally.total();
-    context.ui.status(&match total.removed {
-        0 => "nothing was changed, and nothing is to be removed".to_owned(),
-        _ => format!(
-            "nothing was changed. To carry it out: {} --execute{}",
-            context.next(&format!("undo {}", found.restore.run)),
-            match bundle.dir == context.bundle(None) {
-                true => String::new(),
-                false => format!(" --bundle {}", word(&bundle.dir)),
-            }
-        ),
-    });
+    let unlinked = plan.unlinks.get("unlinked").copied().unwrap_or_default();
+    context
+        .ui
+        .status(&match plan.tally.total().removed + unlinked {
+            0 => "nothing was changed, and nothing is to be removed".to_owned(),
+            _ => format!(
+                "nothing was changed. To carry it out: {} --execute{}",
+                context.next(&format!("undo {}", found.restore.run)),
+                match bundle.dir == context.bundle(None) {
+                    true => String::new(),
+                    false => format!(" --bundle {}", word(&bundle.dir)),
+                }
+            ),
+        });
     Ok(Code::Done)
 }
 
@@ -149,6 +157,7 @@ fn text(
             lines.push(format!("  and {more} more (plan.json)"));
         }
     }
+    lines.extend(of_references(&plan.unlinks, true));
     lines.push(String::new());
     lines.push(
         "What triggers and the application did meanwhile does not come back; nor do sequences."
@@ -156,6 +165,31 @@ fn text(
     );
     lines.extend(moved.iter().map(stays));
     lines.join("\n")
+}
+
+/// What becomes of the references that the restore filled.
+fn of_references(unlinks: &UnlinkTotals, would: bool) -> Vec<String> {
+    let line = |(state, n): (&String, &u64)| {
+        let said = match (state.as_str(), would) {
+            ("unlinked", true) => "would be NULL again",
+            ("unlinked", false) => "NULL again",
+            ("kept_changed", _) => {
+                "kept: somebody has written to the row since, and it still points where the restore pointed it"
+            }
+            ("kept", _) => {
+                "kept: the row could not be written to; the journal has the reason (reinstate.unlinked)"
+            }
+            ("elsewhere", _) => {
+                "not ours any more: somebody has emptied it or pointed it elsewhere"
+            }
+            _ => "gone with its row",
+        };
+        format!(
+            "{} that the restore filled: {said}",
+            counted(*n, "reference")
+        )
+    };
+    unlinks.iter().map(line).collect()
 }
 
 fn why(state: &str) -> &'static str {
@@ -232,11 +266,22 @@ fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failu
         add_up(found, total.sum(), undone.inserted)?;
     }
     let pending = undone.inserted.saturating_sub(total.sum());
-    let beside = vec![("state", json!(undone.state)), ("pending", json!(pending))];
+    let beside = vec![
+        (
+            "unlinked",
+            json!(undone.unlinks.get("unlinked").unwrap_or(&0)),
+        ),
+        ("unlinks", json!(undone.unlinks)),
+        ("state", json!(undone.state)),
+        ("pending", json!(pending)),
+    ];
     let outcome = outcome(Some(&undone.run), found, &undone.tally, beside);
     match context.format {
         Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
         Format::Text => context.ui.data(&outcome.text()),
+    }
+    for line in of_references(&undone.unlinks, false) {
+        context.ui.status(&line);
     }
     let said = if stopped {
         format!(

@@ -55,6 +55,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("absent", json!(verified.absent)),
             ("excluded_but_back", json!(verified.excluded_but_back)),
             ("exclusions_dropped", json!(verified.exclusions_dropped)),
+            ("relinks", json!(verified.relinks)),
             ("other_content", json!(verified.other_content)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_deleted", json!(bundle.manifest.left_out)),
@@ -74,7 +75,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
         .ui
         .status(&format!("the certificate is in {}", path.display()));
     super::warn_of_parents(context, &bundle.manifest);
-    super::warn_of_relinks(context, bundle.manifest.totals.relinks);
+    relinks(context, &verified);
     let lost = total.missing + total.quarantined;
     if total.missing > 0 {
         context.ui.status(&format!(
@@ -137,6 +138,30 @@ fn show(context: &Context, outcome: &Outcome, verified: &Verified, bundle: &crat
     list(context, other, &verified.other_content, verified.displaced);
     for line in unknowable(bundle) {
         context.ui.data(&format!("cannot be known: {line}"));
+    }
+}
+
+/// References of rows that live still has, of which nothing else would show that they belonged to rows of the bundle.
+fn relinks(context: &Context, verified: &Verified) {
+    for (table, states) in &verified.relinks {
+        for (state, n) in states {
+            let holds = match *state {
+                "as_before" => "as in the backup",
+                "null" => "NULL",
+                "set_default" => "their default",
+                "elsewhere" => "something else",
+                "gone" => "gone with their rows",
+                _ => "not compared",
+            };
+            let line = format!(
+                "{} of {table} to rows of the bundle: {holds}",
+                counted(*n, "reference")
+            );
+            match *state {
+                "null" | "set_default" => context.ui.warning(&line),
+                _ => context.ui.status(&line),
+            }
+        }
     }
 }
 

@@ -210,7 +210,7 @@ impl Worker<'_> {
     }
 
     /// Whether the connection ended without an answer: what was asked is not known to have happened.
-    fn lost(&self, error: &PgError) -> bool {
+    pub(super) fn lost(&self, error: &PgError) -> bool {
         self.session.is_closed() || matches!(error, PgError::Lost { .. })
     }
 

@@ -66,13 +66,30 @@ pub(super) async fn lock(session: &Session, scope: &Scope, piece: &Piece) -> Res
     Ok(())
 }
 
-/// Looks, in new statements, and decides. `going` are spots that count as empty: a plan keeps in mind what it would have
-/// deleted by then.
+/// What a plan would have done by then.
+#[derive(Debug, Default)]
+pub(super) struct Foreseen {
+    /// Spots that count as empty.
+    pub(super) going: HashSet<Spot>,
+    /// Columns that count as NULL.
+    pub(super) emptied: HashMap<Spot, Vec<String>>,
+}
+
+impl Foreseen {
+    /// Whether a row would not refer any more.
+    fn frees(&self, spot: &Spot, reference: &Reference) -> bool {
+        let columns = &reference.relation.child_columns;
+        let emptied = self.emptied.get(spot);
+        self.going.contains(spot) || emptied.is_some_and(|e| columns.iter().any(|c| e.contains(c)))
+    }
+}
+
+/// Looks, in new statements, and decides. A plan keeps in mind what it would have done by then.
 pub(super) async fn look(
     session: &Session,
     scope: &Scope,
     piece: &Piece,
-    going: &HashSet<Spot>,
+    foreseen: &Foreseen,
 ) -> Result<Looked, PgError> {
     let (mut alone, mut spots) = (Vec::new(), Vec::new());
     for table in 0..scope.tables.len() {
@@ -89,7 +106,7 @@ pub(super) async fn look(
     for reference in &scope.references {
         let of_parent = &spots[reference.parent];
         for (row, spot) in referring(session, scope, reference, of_parent).await? {
-            if !spot.as_ref().is_some_and(|s| going.contains(s)) {
+            if !spot.as_ref().is_some_and(|s| foreseen.frees(s, reference)) {
                 references.push(Refers {
                     to: (reference.parent, row),
                     from: spot.and_then(|s| at.get(&s).copied()),

@@ -4,7 +4,8 @@
 //!  batches of the restore, last first ─▶ piece ─▶ lock ─▶ look again ─▶ decide ─▶ delete ─▶ journal
 //! ```
 //!
-//! A piece is whole units of one batch, and one transaction, in this order:
+//! References of other rows that the restore filled are emptied first ([`unlink`]), in transactions of their own: a row that one
+//! points at could not go. A piece is whole units of one batch, and one transaction, in this order:
 //!
 //! 1. its row in the journal, so that a retry waits for a predecessor that is still committing;
 //! 2. its rows, locked `FOR UPDATE NOWAIT` in key order: where the application holds one, we give way and come back;
@@ -30,9 +31,11 @@ mod remove;
 mod run;
 mod scope;
 mod tally;
+mod unlink;
 
 pub use error::UndoError;
 pub use find::{Asked, Found, find};
 pub use plan::{Left, UndoPlan, plan};
 pub use run::{Undoing, Undone, undo};
 pub use tally::{UndoStates, UndoTally};
+pub use unlink::UnlinkTotals;

@@ -5,15 +5,16 @@ use std::collections::HashSet;
 use crate::bundle::Bundle;
 use crate::catalog::Relation;
 use crate::ident::{RunId, TableName, UnitId};
-use crate::journal::Undos;
+use crate::journal::{Relinks, Undos};
 use crate::pg::Session;
 
 use super::find::Found;
-use super::look::{Spot, look};
+use super::look::{Foreseen, look};
 use super::piece::of_batch;
 use super::remove::outcome;
 use super::run::{scope, so_far};
-use super::{UndoError, UndoTally};
+use super::unlink::foresee;
+use super::{UndoError, UndoTally, UnlinkTotals};
 
 /// Kept rows that a plan names.
 const LISTED: usize = 100;
@@ -42,6 +43,8 @@ pub struct UndoPlan {
     pub kept: Vec<Left>,
     /// The undo that would be gone on with.
     pub resumes: Option<RunId>,
+    /// References that the restore filled, by what would become of them.
+    pub unlinks: UnlinkTotals,
 }
 
 /// Plans; reads only. Memory: the place of each row that would go.
@@ -51,7 +54,7 @@ pub async fn plan(
     found: &Found,
     declared: &[Relation],
 ) -> Result<UndoPlan, UndoError> {
-    let scope = scope(session, bundle, found, declared).await?;
+    let (scope, unlinking) = scope(session, bundle, found, declared).await?;
     let undos = Undos::new(session);
     let restore = &found.restore.run;
     let mut tally = so_far(session, &scope, found, found.unfinished.as_ref()).await?;
@@ -60,7 +63,16 @@ pub async fn plan(
         None => HashSet::new(),
     };
     let mut kept = Vec::new();
-    let mut going: HashSet<Spot> = HashSet::new();
+    let (mut unlinks, emptied) = foresee(session, &unlinking).await?;
+    if let Some(undo) = &found.unfinished {
+        for (state, n) in Relinks::new(session).totals_undone(undo).await? {
+            *unlinks.entry(state).or_default() += n;
+        }
+    }
+    let mut foreseen = Foreseen {
+        going: HashSet::new(),
+        emptied,
+    };
     let mut before = i64::MAX;
     while let Some(batch) = undos
         .batch_before(restore, before, found.ended.last())
@@ -70,11 +82,13 @@ pub async fn plan(
         let Some(piece) = of_batch(session, &scope, batch, &done).await? else {
             continue;
         };
-        let looked = look(session, &scope, &piece, &going).await?;
+        let looked = look(session, &scope, &piece, &foreseen).await?;
         let outcome = outcome(&scope, &piece, &looked.fates);
         for (t, (table, rows)) in scope.tables.iter().zip(outcome).enumerate() {
             tally.of(&table.name).add(&rows);
-            going.extend(looked.going(t).into_iter().map(|(_, spot)| spot.clone()));
+            foreseen
+                .going
+                .extend(looked.going(t).into_iter().map(|(_, spot)| spot.clone()));
             let stay = rows
                 .left
                 .iter()
@@ -93,5 +107,6 @@ pub async fn plan(
         inserted: undos.inserted(restore).await?.values().sum(),
         kept,
         resumes: found.unfinished.clone(),
+        unlinks,
     })
 }

@@ -1,6 +1,6 @@
 //! One piece, one transaction.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::catalog::Locator;
@@ -10,7 +10,7 @@ use crate::pg::{PgError, Session};
 use crate::restore::insert;
 
 use super::decide::Fate;
-use super::look::{Looked, at_spot, lock, look, spot_list};
+use super::look::{Foreseen, Looked, at_spot, lock, look, spot_list};
 use super::piece::Piece;
 use super::scope::{Reference, Scope};
 
@@ -77,7 +77,7 @@ impl Remover<'_> {
             return Ok(Attempt::DoneBefore);
         }
         lock(self.session, self.scope, piece).await?;
-        let looked = look(self.session, self.scope, piece, &HashSet::new()).await?;
+        let looked = look(self.session, self.scope, piece, &Foreseen::default()).await?;
         if patient && looked.holds_back() {
             return Ok(Attempt::HeldBack);
         }

@@ -10,8 +10,11 @@ use crate::bundle::Bundle;
 use crate::catalog::{Relation, introspect};
 use crate::event::{Event, Sink};
 use crate::ident::{RunId, UnitId};
-use crate::journal::{self, NewRun, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos};
+use crate::journal::{
+    self, NewRun, Relinks, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos,
+};
 use crate::pg::{Access, Conninfo, PgError, Session};
+use crate::restore::relinks::Unlinking;
 use crate::restore::retry::patience;
 use crate::restore::run::time_limit;
 use crate::restore::{Interrupt, Settings};
@@ -20,7 +23,7 @@ use super::deferred::Deferred;
 use super::find::{Asked, Found, find};
 use super::piece::of_batch;
 use super::scope::Scope;
-use super::{UndoError, UndoTally, checks};
+use super::{UndoError, UndoTally, UnlinkTotals, checks};
 
 /// Rows of the first piece; the number then follows the time that pieces take.
 const FIRST_PIECE: usize = 500;
@@ -58,6 +61,8 @@ pub struct Undone {
     pub tally: UndoTally,
     /// Rows that the restore had inserted.
     pub inserted: u64,
+    /// References that the restore had filled, by what became of them.
+    pub unlinks: UnlinkTotals,
 }
 
 /// Takes a restore back, or goes on with an undo of it that was stopped.
@@ -77,12 +82,13 @@ pub async fn undo(
     let asked = Asked::Run(restore.clone());
     // Everything that can be refused is refused before anything is written.
     let found = find(&session, &asked).await?;
-    let scope = scope(&session, bundle, &found, &settings.declared).await?;
+    scope(&session, bundle, &found, &settings.declared).await?;
     journal::ensure_undos(&session).await?;
     let unfinished = found.unfinished.is_some() || found.restore.state.unfinished();
     RunLock::take(&session, unfinished).await?;
     // What the last run did is only certain once nobody else can be at work.
     let found = find(&session, &asked).await?;
+    let (scope, unlinking) = scope(&session, bundle, &found, &settings.declared).await?;
     let limit = time_limit(&session).await?;
     let run = begin(&session, &found, settings, new).await?;
     let inserted = Undos::new(&session).inserted(&found.restore.run).await?;
@@ -96,6 +102,7 @@ pub async fn undo(
         conninfo,
         session,
         scope,
+        unlinking,
         settings,
         limit,
         run: run.clone(),
@@ -109,7 +116,7 @@ pub async fn undo(
         reconnects: 0,
     };
     let ended = work.until_done().await;
-    let (state, tally) = ended.map_err(|e| UndoError::Partly {
+    let (state, tally, unlinks) = ended.map_err(|e| UndoError::Partly {
         run: run.to_string(),
         cause: e.to_string(),
     })?;
@@ -122,6 +129,7 @@ pub async fn undo(
         state,
         tally,
         inserted,
+        unlinks,
     })
 }
 
@@ -131,7 +139,7 @@ pub(super) async fn scope(
     bundle: &Bundle,
     found: &Found,
     declared: &[Relation],
-) -> Result<Scope, UndoError> {
+) -> Result<(Scope, Unlinking), UndoError> {
     session.look_up_by_key().await?;
     if bundle.id != found.bundle {
         let short = |id: &str| id.chars().take(8).collect();
@@ -147,7 +155,13 @@ pub(super) async fn scope(
     let written: BTreeSet<String> = written.into_keys().collect();
     let scope = Scope::new(bundle, declared, &live, &written)?;
     checks::tables(session, &scope).await?;
-    Ok(scope)
+    let (restore, undo) = (&found.restore.run, found.unfinished.as_ref());
+    let unlinking = Unlinking::find(session, bundle, &live, restore, undo).await?;
+    let obstacles = unlinking.obstacles();
+    match obstacles.is_empty() {
+        true => Ok((scope, unlinking)),
+        false => Err(UndoError::Tables(obstacles)),
+    }
 }
 
 async fn begin(
@@ -185,6 +199,7 @@ pub(super) struct Worker<'a> {
     pub(super) conninfo: &'a Conninfo,
     pub(super) session: Session,
     pub(super) scope: Scope,
+    pub(super) unlinking: Unlinking,
     pub(super) settings: &'a Undoing,
     pub(super) limit: Duration,
     pub(super) run: RunId,
@@ -200,22 +215,31 @@ pub(super) struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    async fn until_done(&mut self) -> Result<(RunState, UndoTally), UndoError> {
+    /// The bundle that was restored.
+    pub(super) fn bundle_id(&self) -> &str {
+        &self.found.bundle
+    }
+
+    async fn until_done(&mut self) -> Result<(RunState, UndoTally, UnlinkTotals), UndoError> {
         let longest = self.settings.max_unit_time.max(self.limit);
         self.session.give_up_after(Some(patience(longest)));
-        let stopped = self.all().await?;
+        let stopped = self.unlink().await? || self.all().await?;
         let mut tally = so_far(&self.session, &self.scope, &self.found, Some(&self.run)).await?;
         for table in &self.scope.tables {
             tally.of(&table.name);
         }
+        let unlinks = Relinks::new(&self.session).totals_undone(&self.run).await?;
+        let remain = ["kept", "kept_changed"]
+            .iter()
+            .any(|s| unlinks.contains_key(*s));
         let event = match stopped {
             true => RunEvent::Interrupt,
             false => RunEvent::Finish {
-                left_out: tally.total().kept() > 0,
+                left_out: remain || tally.total().kept() > 0,
             },
         };
         let state = Store::new(&self.session).record(&self.run, event).await?;
-        Ok((state, tally))
+        Ok((state, tally, unlinks))
     }
 
     /// Works off every batch, the last one first; true when it stopped before the end.

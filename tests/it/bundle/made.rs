@@ -68,6 +68,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
             from: None,
             to: "2020-01-21T16:30:00Z".into(),
             transactions: Vec::new(),
+            asked: false,
         },
         settings_digest: "s".into(),
         schema_fingerprint: "f".into(),

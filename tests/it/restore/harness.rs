@@ -224,6 +224,12 @@ pub(super) fn play(story: &Story, deed: Deed<'_>, undo: Deed<'_>) {
     let counts = |come: &[(&'static str, u64)]| [come, &not_back[..]].concat();
     let plan = incident.plan_over(&incident.after_loss);
     plan.expect(&counts(&[("inserted", back)]));
+    assert_eq!(
+        plan.get("relinked"),
+        story.relinked,
+        "{}",
+        plan.get("relinks")
+    );
     assert_eq!(journal_of(&incident.live), "", "a plan made a journal");
 
     let expected_code = if out > 0 { 4 } else { 0 };
@@ -235,6 +241,7 @@ pub(super) fn play(story: &Story, deed: Deed<'_>, undo: Deed<'_>) {
             ("inserted", back - present),
             ("already_present", present),
         ]));
+        assert_eq!(filled(&done), story.relinked, "{}", done.get("relinks"));
     };
     done(deed(&incident));
     let after = dump(&incident.live);
@@ -245,7 +252,7 @@ pub(super) fn play(story: &Story, deed: Deed<'_>, undo: Deed<'_>) {
     let verified = Ledger::of(&incident.verify(&["--strict"]).expect_code(code));
     verified.expect(&counts(&[("identical", back)]));
 
-    take_back(&incident, back, undo);
+    take_back(&incident, story, undo);
     done(deed(&incident));
     assert_eq!(dump(&incident.live), after, "restored after an undo");
 
@@ -256,11 +263,21 @@ pub(super) fn play(story: &Story, deed: Deed<'_>, undo: Deed<'_>) {
     plan.expect(&counts(&[("already_present", back)]));
 }
 
+/// References that are as before, by this run or by the one before it.
+fn filled(done: &Ledger) -> u64 {
+    let totals = &done.get("relinks")["totals"];
+    let of = |state: &str| totals[state].as_u64().unwrap_or(0);
+    assert_eq!(done.get("relinked"), of("relinked"));
+    of("relinked") + of("as_before")
+}
+
 /// Undo leads back to the loss, and finds nothing to do the second time.
-fn take_back(incident: &Incident, rows: u64, undo: Deed<'_>) {
+fn take_back(incident: &Incident, story: &Story, undo: Deed<'_>) {
+    let rows = story.back();
     let before = dump(&incident.live);
     let plan = Ledger::of(&incident.undo_plan(&["--last"]).ok());
     plan.expect(&[("removed", rows)]);
+    assert_eq!(plan.get("unlinked"), story.relinked);
     assert_eq!(plan.get("plan"), true);
     assert!(plan.get("run").is_null());
     assert_eq!(
@@ -273,6 +290,9 @@ fn take_back(incident: &Incident, rows: u64, undo: Deed<'_>) {
     // One that was killed as it ended leaves everything done to the next.
     let gone = done.total("already_gone");
     done.expect(&[("removed", rows - gone), ("already_gone", gone)]);
+    if gone == 0 {
+        assert_eq!(done.get("unlinked"), story.relinked);
+    }
     assert_eq!(dump(&incident.live), incident.after_loss, "after undo");
     let again = Ledger::of(&incident.undo_with(&[&run]).ok());
     again.expect(&[("already_gone", rows)]);

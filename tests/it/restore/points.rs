@@ -16,7 +16,7 @@ use super::Incident;
 use super::story::Story;
 
 /// Small stories, each with something of its own: cascades, circles, rows without a key, identity, partitions, units
-/// that depend on each other, references that only the configuration states.
+/// that depend on each other, references that only the configuration states, references that are filled.
 const STORIES: &[&str] = &[
     "cascade",
     "cycle",
@@ -26,6 +26,7 @@ const STORIES: &[&str] = &[
     "partitioned_bag",
     "polymorphic",
     "self_reference",
+    "set_null",
     "shared_parent",
 ];
 /// Stories played at the same time.
@@ -54,6 +55,11 @@ const TAKEN_BACK: &str =
     "select table_name, sum(removed) from reinstate.undo_rows group by 1 order by 1;
      select distinct state from reinstate.run";
 
+/// What was filled and emptied again, each once.
+const RELINKED: &str = "select r.kind, l.table_name, l.key, l.columns, l.after, count(*) from reinstate.relinked l
+      join reinstate.run r using (run) group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4;
+    select state, count(*), count(distinct (of_run, of_batch, of_n)) from reinstate.unlinked group by 1 order by 1";
+
 impl Stage<'_> {
     /// A run over a wire, from the state at which the command starts; an undisturbed one where there is no point.
     fn run(&mut self, point: Option<Point>) -> (Output, Proxy) {
@@ -74,7 +80,11 @@ impl Stage<'_> {
 
     fn end(&self) -> (String, String) {
         let live = &self.incident.live;
-        (dump(live), live.query_text(self.account))
+        let mut account = live.query_text(self.account);
+        if live.count("select count(to_regclass('reinstate.unlinked'))") > 0 {
+            account.push_str(&live.query_text(RELINKED));
+        }
+        (dump(live), account)
     }
 
     /// Disturbs it at the chosen points; the end is that of an undisturbed run.

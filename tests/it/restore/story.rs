@@ -26,6 +26,8 @@ pub(super) struct Story {
     pub(super) quarantined: u64,
     pub(super) remapped: u64,
     pub(super) skipped: u64,
+    /// References that are filled.
+    pub(super) relinked: u64,
     /// Rows in the bundle, by table.
     pub(super) rows: BTreeMap<String, u64>,
     /// Lines of the state before that the end lacks.
@@ -43,6 +45,7 @@ const KEYS: &[&str] = &[
     "quarantined",
     "remapped",
     "skipped",
+    "relinked",
     "rows",
     "differs",
 ];
@@ -109,6 +112,7 @@ impl Story {
             quarantined: number("quarantined"),
             remapped: number("remapped"),
             skipped: number("skipped"),
+            relinked: number("relinked"),
             rows: rows
                 .iter()
                 .map(|(table, n)| (table.clone(), unsigned(n, &name)))

@@ -2,9 +2,8 @@
 
 use serde_json::json;
 
-use crate::bundle::SourceSum;
+use crate::bundle::{SourceSum, Totals};
 use crate::cli::args::Format;
-use crate::cli::commands::warn_of_relinks;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::output::{Outcome, counted, grouped};
@@ -15,7 +14,7 @@ pub(super) fn report(
     request: &Request,
     extracted: &Extracted,
 ) -> Result<(), Failure> {
-    let t = &extracted.totals;
+    let t = extracted.totals;
     let outcome = Outcome {
         command: "extract",
         run: None,
@@ -40,6 +39,7 @@ pub(super) fn report(
             ("evidence", json!(extracted.evidence)),
             ("notes", json!(extracted.notes)),
             ("doubtful_parents", json!(extracted.doubtful_parents)),
+            ("set_default", json!(t.set_default)),
         ],
     };
     for parent in &extracted.doubtful_parents {
@@ -48,7 +48,7 @@ pub(super) fn report(
             .ui
             .warning(&format!("{}: {words}", parent.describe()));
     }
-    warn_of_relinks(context, t.relinks);
+    warn_of_relinks(context, &t);
     if context.format == Format::Json {
         context.ui.data(&format!("{:#}", outcome.json()));
         return Ok(());
@@ -99,4 +99,22 @@ fn dated(sum: &SourceSum) -> String {
         text += &format!(", {} contradicted", grouped(sum.contradicted));
     }
     text
+}
+
+/// References of rows that live still has: nothing else would show that these belonged to rows that come back.
+fn warn_of_relinks(context: &Context, totals: &Totals) {
+    if totals.relinks > 0 {
+        context.ui.warning(&format!(
+            "{} of rows that live still has pointed at rows of the bundle when the backup was made, and NULL now: the \
+             deletion's doing, or their owners'. restore fills those that the deletion is proved to have emptied (--relinks)",
+            counted(totals.relinks, "reference")
+        ));
+    }
+    if totals.set_default > 0 {
+        context.ui.warning(&format!(
+            "{} of rows that live still has were set to their default as the rows of the bundle were deleted; they are listed \
+             in relinks.jsonl.zst of the bundle with what they held, and left to you",
+            counted(totals.set_default, "reference")
+        ));
+    }
 }

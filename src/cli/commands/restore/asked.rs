@@ -1,7 +1,7 @@
 //! The options of a restore, to be typed again: a command that is told must do what it is told for.
 
 use crate::ident::shell_word;
-use crate::restore::{OnConflict, Settings, Triggers, accepting};
+use crate::restore::{OnConflict, Relinking, Settings, Triggers, accepting};
 
 /// What was asked of this restore, to be asked again.
 pub(super) fn as_asked(settings: &Settings) -> String {
@@ -23,6 +23,11 @@ pub(super) fn as_asked(settings: &Settings) -> String {
         OnConflict::Quarantine => {}
         OnConflict::Remap => add("--on-conflict remap".to_owned()),
         OnConflict::Skip => add("--on-conflict skip".to_owned()),
+    }
+    match settings.relinks {
+        Relinking::Proven => {}
+        Relinking::All => add("--relinks all".to_owned()),
+        Relinking::None => add("--relinks none".to_owned()),
     }
     if let Some(run) = &settings.only_quarantined {
         add(format!("--only-quarantined {}", shell_word(&run.0)));

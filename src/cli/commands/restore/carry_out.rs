@@ -17,7 +17,7 @@ use crate::journal::{NewRun, RunState};
 use crate::pg::Conninfo;
 use crate::restore::{Execution, Interrupt, Plan, Settings, compare, execute};
 
-use super::{files, prediction, sequences};
+use super::{files, prediction, relinks, sequences};
 
 pub(super) async fn carry_out(
     context: &Context,
@@ -94,6 +94,7 @@ async fn leave_files(
     let written = files::restored(context, conninfo, bundle).await;
     let written = written.and_then(|()| files::quarantined(context, bundle, execution, settings));
     let written = written.and_then(|()| files::conflicts(context, &execution.met));
+    let written = written.and_then(|()| relinks::file(context, &execution.relinks));
     let ended = format!("run {} is {}", execution.run, execution.state);
     recorder.whole(
         written,
@@ -134,7 +135,8 @@ fn report(
             .map(|(t, s)| (t.clone(), s.named()))
             .collect(),
         beside: vec![
-            ("relinked", json!(0)),
+            ("relinked", json!(execution.relinks.count("relinked"))),
+            ("relinks", relinks::document(&execution.relinks)),
             ("state", json!(execution.state)),
             ("bundle", json!(bundle.id)),
             ("triggers", json!(settings.triggers)),
@@ -154,6 +156,9 @@ fn report(
     for line in of_triggers(execution) {
         context.ui.status(&line);
     }
+    for line in relinks::lines(&execution.relinks, false) {
+        context.ui.status(&line);
+    }
     for sequence in &execution.sequences {
         let line = sequences::line(sequence, "was");
         match sequence.to {
@@ -164,6 +169,9 @@ fn report(
     let verify = context.next_on("verify", &bundle.dir);
     let said = match execution.state {
         RunState::Done => format!("is done. Next: {verify}"),
+        RunState::Partly if execution.quarantined.is_empty() && execution.relinks.unfinished() => {
+            format!("is done but for references that relinks.jsonl names. Next: {verify}")
+        }
         RunState::Partly => format!(
             "is done but for {}, left out for the reasons in quarantine.jsonl. Next: {verify}",
             counted(execution.quarantined.len() as u64, "unit")

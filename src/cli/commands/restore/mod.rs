@@ -5,6 +5,7 @@ mod carry_out;
 mod conflicts;
 pub(super) mod files;
 mod prediction;
+mod relinks;
 pub(super) mod sequences;
 mod show_plan;
 
@@ -15,15 +16,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bundle::Bundle;
-use crate::cli::args::{self, ConflictArg, TriggersArg};
+use crate::cli::args::{self, ConflictArg, RelinksArg, TriggersArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::ident::RunId;
 use crate::pg::Access;
-use crate::restore::{OnConflict, RestoreError, Settings, Triggers, plan};
+use crate::restore::{OnConflict, Relinking, RestoreError, Settings, Triggers, plan};
 
 pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, Failure> {
-    refuse_unsupported(&args)?;
     let settings = settings(context, &args)?;
     let conninfo = context.live()?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
@@ -73,18 +73,6 @@ pub(super) async fn open_bundle(path: &Path) -> Result<Bundle, Failure> {
     Ok(opened.map_err(|e| Failure::bug(e.to_string()))??)
 }
 
-/// What a later version does with what is in the way: passing over the wish would be worse than refusing.
-fn refuse_unsupported(args: &args::Restore) -> Result<(), Failure> {
-    let relinks = args.relinks.as_ref();
-    if relinks.is_none_or(|r| *r == args::RelinksArg::None) {
-        return Ok(());
-    }
-    Err(Failure::refused(
-        "--relinks proven and all are not supported by this version; nothing was changed",
-    )
-    .hint("leave the option out"))
-}
-
 /// The flag, else the configuration.
 fn on_conflict(context: &Context, args: &args::Restore) -> Result<OnConflict, Failure> {
     match (args.on_conflict, context.config.on_conflict.as_deref()) {
@@ -129,6 +117,11 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
         accepted_triggers: accepted_triggers(args)?,
         on_conflict: on_conflict(context, args)?,
         only_quarantined: args.only_quarantined.clone().map(RunId),
+        relinks: match args.relinks {
+            None | Some(RelinksArg::Proven) => Relinking::Proven,
+            Some(RelinksArg::All) => Relinking::All,
+            Some(RelinksArg::None) => Relinking::None,
+        },
         exclusions: context.config.exclusions.clone(),
         identities: context.config.identities.clone(),
         declared: context.config.relations.clone(),

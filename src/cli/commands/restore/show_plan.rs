@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::asked::as_asked;
-use super::{conflicts, files, sequences};
+use super::{conflicts, files, relinks, sequences};
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
-use crate::cli::commands::{warn_of_parents, warn_of_relinks};
+use crate::cli::commands::warn_of_parents;
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, columns, counted, grouped, without};
@@ -30,20 +30,21 @@ pub(super) fn show(
     let document = format!("{:#}", outcome(target, bundle, plan, settings).json());
     context.write("plan.json", document.as_bytes())?;
     files::conflicts(context, &plan.conflicts)?;
+    relinks::file(context, &plan.relinks)?;
     match context.format {
         Format::Json => context.ui.data(&document),
         Format::Text => context.ui.data(&text(target, bundle, plan, settings)),
     }
     warn_of_parents(context, &bundle.manifest);
-    warn_of_relinks(context, bundle.manifest.totals.relinks);
     for dropped in &plan.exclusions_dropped {
         context.ui.warning(&dropped.describe());
     }
+    let relinked = plan.relinks.count("relinked");
     let refused = plan.tables.values().any(|t| t.refuses()) || !plan.exclusions_dropped.is_empty();
     context.ui.status(&match plan.tally.total().inserted {
         _ if refused => "nothing was changed, and --execute is refused until what the plan names as in the way is gone"
             .to_owned(),
-        0 => format!(
+        0 if relinked == 0 => format!(
             "nothing was changed, and nothing is to be inserted. Next: {}",
             context.next_on("verify", &bundle.dir)
         ),
@@ -76,7 +77,8 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -
             .map(|(t, s)| (t.clone(), s.named()))
             .collect(),
         beside: vec![
-            ("relinked", json!(0)),
+            ("relinked", json!(plan.relinks.count("relinked"))),
+            ("relinks", relinks::document(&plan.relinks)),
             ("plan", json!(true)),
             ("plan_id", json!(plan.id)),
             ("live", json!(target.to_string())),
@@ -140,6 +142,7 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
             .iter()
             .map(|s| sequences::line(s, "would be")),
     );
+    text.extend(relinks::lines(&plan.relinks, true));
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
         text.push(format!(
@@ -215,6 +218,18 @@ fn of_triggers(table: &TableName, entry: &TablePlan) -> Vec<String> {
         lines.push(format!(
             "{table}: triggers are kept from firing: {}; its foreign keys and deferrable constraints are verified by query",
             entry.suppressed_triggers.join(", ")
+        ));
+    }
+    if !entry.update_triggers.is_empty() && entry.obstacle.is_none() {
+        lines.push(format!(
+            "{table}: triggers will fire as references are filled, and what they do is not taken back by an undo: {}",
+            entry.update_triggers.join(", ")
+        ));
+    }
+    if !entry.suppressed_update_triggers.is_empty() {
+        lines.push(format!(
+            "{table}: triggers are kept from firing as references are filled: {}",
+            entry.suppressed_update_triggers.join(", ")
         ));
     }
     if !entry.triggers_on_undo.is_empty() {

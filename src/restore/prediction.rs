@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::ident::{TableName, UnitId};
 
-use super::{Execution, Plan, States};
+use super::{Execution, Plan, RelinkOutcome, States};
 
 /// The comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,7 +42,7 @@ pub struct OtherUnit {
 pub struct OtherRows {
     /// The table.
     pub table: TableName,
-    /// The state; `come` for `inserted` and `already_present` together.
+    /// The state; `relinked` for references that point where they did; `come` for `inserted` and `already_present` together.
     pub state: &'static str,
     /// Rows foretold.
     pub foretold: u64,
@@ -53,13 +53,37 @@ pub struct OtherRows {
 /// Compares a run that has seen every unit with the plan that it was begun with.
 pub fn compare(plan: &Plan, execution: &Execution) -> Prediction {
     let units = units(plan, execution);
-    let rows = rows(plan, execution);
+    let mut rows = rows(plan, execution);
+    rows.extend(references(plan, execution));
     Prediction {
         plan: plan.id.clone(),
         held: units.is_empty() && rows.is_empty(),
         units,
         rows,
     }
+}
+
+/// References filled, or found as they should be, where the numbers differ.
+fn references(plan: &Plan, execution: &Execution) -> Vec<OtherRows> {
+    let of = |outcome: &RelinkOutcome, table: &TableName| -> u64 {
+        let states = outcome.tables.get(table);
+        let of = |state| states.and_then(|s| s.get(state)).copied();
+        of("relinked").unwrap_or(0) + of("as_before").unwrap_or(0)
+    };
+    let (foretold, outcome) = (&plan.relinks, &execution.relinks);
+    let tables: BTreeSet<&TableName> = foretold
+        .tables
+        .keys()
+        .chain(outcome.tables.keys())
+        .collect();
+    let other = |table: &TableName| OtherRows {
+        table: table.clone(),
+        state: "relinked",
+        foretold: of(foretold, table),
+        outcome: of(outcome, table),
+    };
+    let all = tables.into_iter().map(other);
+    all.filter(|o| o.foretold != o.outcome).collect()
 }
 
 fn units(plan: &Plan, execution: &Execution) -> Vec<OtherUnit> {

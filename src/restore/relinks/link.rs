@@ -66,7 +66,9 @@ impl Links {
                 Some(place) => *place,
                 None => {
                     links.places.insert(head.clone(), links.all.len());
-                    links.all.push(link(session, head, live, settings).await?);
+                    let parent = &bundle.manifest.tables[head.parent].table;
+                    let link = link(session, (head, parent), live, settings);
+                    links.all.push(link.await?);
                     links.all.len() - 1
                 }
             };
@@ -116,7 +118,7 @@ impl Links {
 
 async fn link(
     session: &Session,
-    head: Head,
+    (head, parent): (Head, &TableName),
     live: &Schema,
     settings: &Settings,
 ) -> Result<Link, PgError> {
@@ -149,6 +151,10 @@ async fn link(
             sqlstate: None,
         }),
         None => rights(session, &child, &head).await?,
+    };
+    let barrier = match barrier {
+        None if live.tables.contains_key(parent) => lockable(session, parent).await?,
+        barrier => barrier,
     };
     Ok(Link {
         locator: Locator::by_names(&child, &head.key_columns),
@@ -243,5 +249,24 @@ async fn rights(session: &Session, child: &Table, head: &Head) -> Result<Option<
     Ok(Some(Barrier {
         reason,
         sqlstate: None,
+    }))
+}
+
+/// The rows referred to are locked against deletion.
+async fn lockable(session: &Session, parent: &TableName) -> Result<Option<Barrier>, PgError> {
+    let sql = "select has_any_column_privilege($1::regclass, 'UPDATE'),
+                      (select quote_ident(attname) from pg_attribute
+                        where attrelid = $1::regclass and attnum > 0 and not attisdropped order by attnum limit 1)";
+    let (name, role) = (parent.sql(), &session.target().role);
+    let doing = format!("looking at rights on {parent}");
+    let rows = session.ask(&doing, sql, &[&name]).await?;
+    let lacking = rows.first().filter(|row| !row.get::<_, bool>(0));
+    Ok(lacking.map(|row| Barrier {
+        reason: format!(
+            "rows of {parent} are locked while references are pointed to them, which takes UPDATE on one of its columns: GRANT \
+             UPDATE ({}) ON {name} TO {role}",
+            row.get::<_, &str>(1)
+        ),
+        sqlstate: Some("42501".to_owned()),
     }))
 }

@@ -85,7 +85,7 @@ impl Worker<'_> {
                 return Ok(true);
             }
             self.link_chunk(work, chunk, Turn::first()).await?;
-            while work.waiting.len() > CROWD {
+            while work.waiting.len() > CROWD && !self.interrupt.asked() {
                 self.link_waiting(work).await?;
             }
         }
@@ -267,7 +267,10 @@ impl Worker<'_> {
                     return Ok(Tried::Refused(PgError::slow(&self.session, limit)));
                 }
                 Err(error) if self.lost(&error) => self.reconnect(error).await?,
-                Err(error) if error.is_general() => return Err(error.into()),
+                // A right that a trigger's function lacks is no reason to give up the other rows.
+                Err(error) if error.is_general() && error.sqlstate() != Some("42501") => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     self.renew().await?;
                     return Ok(Tried::Refused(error));

@@ -106,7 +106,10 @@ impl Worker<'_> {
                 queue.push_front((chunk, turn));
                 return Ok(());
             }
-            Err(error) if error.is_general() => return Err(error.into()),
+            // A right that a trigger's function lacks is no reason to give up the other rows.
+            Err(error) if error.is_general() && error.sqlstate() != Some("42501") => {
+                return Err(error.into());
+            }
             Err(error) => error,
         };
         if chunk.len() > 1 {

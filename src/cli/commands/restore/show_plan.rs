@@ -288,6 +288,10 @@ fn table(plan: &Plan) -> String {
     let counted: Vec<(String, [u64; CELLS])> = plan
         .tables
         .iter()
+        // Of a table in which references are filled, no row of the bundle is counted.
+        .filter(|(name, entry)| {
+            plan.tally.0.contains_key(name) || entry.conflicts + entry.missing_parents > 0
+        })
         .map(|(name, entry)| {
             let states = plan.tally.0.get(name).copied().unwrap_or_default();
             (

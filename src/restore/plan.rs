@@ -2,7 +2,7 @@
 
 mod links;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -113,6 +113,8 @@ pub struct Plan {
     pub exclusions_not_asked: Vec<TableName>,
     /// Exclusions that were in force before and are not now: a run is refused.
     pub exclusions_dropped: Vec<Dropped>,
+    /// Tables of parents outside the bundle of which nothing tells whether they are the rows that they were.
+    pub identity_unknown: BTreeSet<TableName>,
     /// References that the deletion set to NULL, and what would become of them.
     pub relinks: RelinkOutcome,
 }
@@ -146,6 +148,7 @@ pub async fn plan(
         conflicts: Vec::new(),
         parents: Parents::default(),
         replacements: prepared.replacements(session, bundle, settings).await?,
+        identity_unknown: BTreeSet::new(),
     };
     for target in &prepared.targets.tables {
         planner.tally.of(&target.name);
@@ -220,6 +223,7 @@ pub async fn plan(
         excluded_but_back,
         batches,
         conflicts,
+        identity_unknown,
         ..
     } = planner;
     let (batches, large_units) = batches.counted();
@@ -239,6 +243,7 @@ pub async fn plan(
         sequences: sequences::decide(session, &numbering).await?,
         exclusions_not_asked: excluded.not_asked,
         exclusions_dropped,
+        identity_unknown,
         relinks,
     })
 }
@@ -263,6 +268,7 @@ struct Planner<'a> {
     /// What becomes of the rows that references pointed at.
     parents: Parents,
     replacements: Replacements,
+    identity_unknown: BTreeSet<TableName>,
 }
 
 /// Counts the batches as a run fills them: whole units, until a batch has its rows.
@@ -362,6 +368,7 @@ impl Planner<'_> {
         let targets = self.targets;
         let settled = self.replacements.settle(session, targets, &batch, false);
         let settled = settled.await?;
+        self.identity_unknown.extend(targets.untold(&batch));
         self.leave_out(&batch, &settled.looked.conflicts);
         let out: Vec<bool> = batch
             .units

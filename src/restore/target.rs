@@ -7,6 +7,7 @@ use crate::catalog::{IdentityRule, Locator, Schema, Table, TableKind};
 use crate::ident::{Key, TableName, column_list};
 use crate::pg::copy::{raw_fields, unescape};
 
+use super::Batch;
 use super::RestoreError;
 use super::conflict::Probe;
 use super::fields::Fields;
@@ -196,6 +197,18 @@ impl Targets {
                 target.identity = None;
             }
         }
+    }
+
+    /// Tables of parents outside the bundle that a batch needs, and of which nothing tells whether they are the rows that they
+    /// were.
+    pub(super) fn untold<'b>(&'b self, batch: &'b Batch) -> impl Iterator<Item = TableName> + 'b {
+        let needs = batch.units.iter().flat_map(|u| &u.needs);
+        let outside = needs.filter(|n| n.unit.is_none());
+        outside.filter_map(|need| {
+            let target = self.relations.get(need.relation)?.as_ref()?;
+            let told = target.identity.is_some() && !need.identity.is_empty();
+            (!told).then(|| target.parent.clone())
+        })
     }
 
     /// Whether a table's rows go through a staging table: in one statement with the tables it forms a cycle with, or to

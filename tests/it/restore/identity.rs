@@ -101,8 +101,16 @@ fn the_configuration_has_the_last_word() {
     let named = format!("{RELATION}[[identity]]\ntable = \"users\"\ncolumns = [\"note\"]\n");
     let edited = "update users set note = 'edited' where id = 2";
     restores_but(&incident("", edited, &named), 5);
+    let plan = incident("", "", RELATION).plan();
+    assert_eq!(plan.get("identity_unknown"), &serde_json::json!([]));
     let off = format!("{RELATION}[[identity]]\ntable = \"users\"\ncolumns = []\n");
     restores_but(&incident("", AGAIN, &off), 0);
+    let untold = incident("", AGAIN, &off);
+    let unknown = serde_json::json!(["public.users"]);
+    assert_eq!(untold.plan().get("identity_unknown"), &unknown);
+    let said = untold.for_people(&["restore"]).ok().stdout;
+    let words = "cannot be told: whether parents in public.users are still the rows of the backup";
+    assert!(said.contains(words), "{said}");
     // Said after the bundle was made.
     let later = incident("", AGAIN, RELATION);
     later.case.write("reinstate.toml", &off);

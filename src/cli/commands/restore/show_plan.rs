@@ -93,6 +93,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -
             ("accepted_triggers", json!(settings.accepted_triggers)),
             ("checks", json!(plan.tables)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
+            ("identity_unknown", json!(plan.identity_unknown)),
             ("left_out", Value::Array(left_out)),
             ("conflicts", json!(conflicts::by_key(&plan.conflicts))),
             ("unknowable", json!(bundle.manifest.unknowable)),
@@ -164,6 +165,18 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
                 "{table} has no key: only the journal keeps its rows from coming back twice, not a look at what is there"
             ));
         }
+    }
+    if !plan.identity_unknown.is_empty() {
+        let tables: Vec<String> = plan
+            .identity_unknown
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        text.push(format!(
+            "cannot be told: whether parents in {} are still the rows of the backup, and not others created under the same \
+             keys ([[identity]] names what tells)",
+            tables.join(", ")
+        ));
     }
     for line in bundle.manifest.unknowable.iter().flat_map(unknowable) {
         text.push(format!("cannot be known: {line}"));

@@ -124,8 +124,8 @@ fn an_older_journal_gets_the_table() {
     incident.restore_with(&["--max-units", "10"]).ok();
     incident.undo().ok();
     incident.live.run(
-        "drop table reinstate.resolved; delete from reinstate.version where version = 5;
-         insert into reinstate.version values (4) on conflict do nothing;
+        "drop table reinstate.resolved, reinstate.relinked, reinstate.unlinked;
+         delete from reinstate.version where version > 3; insert into reinstate.version values (4);
          insert into books values (100, 1, 'isbn 4', 1)",
     );
     let table = "select to_regclass('reinstate.resolved') is not null";

@@ -16,7 +16,7 @@ mod pattern;
 mod relation;
 mod rowhash;
 
-pub use content::content_digest;
+pub use content::{COMMITTED, content_digest};
 pub use drift::{Comparable, Drift, TableDrift, compare};
 pub use fingerprint::fingerprint;
 pub use introspect::introspect;

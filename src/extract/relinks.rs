@@ -4,16 +4,20 @@
 //! They are listed with what tells, later, who did it: when the parent was deleted, which transaction last wrote the row, and a
 //! hash of what else it held. `restore` decides; who set them to NULL on purpose is asked there.
 
+mod reference;
+
 use std::collections::BTreeMap;
 
 use crate::bundle::{BundleWriter, RelinkRecord, RowName};
-use crate::catalog::{Locator, OnDelete, Relation, Schema, Table, content_digest};
+use crate::catalog::{COMMITTED, Locator, OnDelete, Relation, Schema, Table, content_digest};
 use crate::closure::{Node, Units};
 use crate::diff::Candidates;
 use crate::evidence::Findings;
 use crate::ident::{Key, quote_ident};
 use crate::pg::copy::{CopyLines, raw_fields, unescape};
 use crate::pg::{PgError, Session};
+
+use reference::{Child, Now, Reference};
 
 use super::edges::ROWS_A_QUESTION;
 use super::layout::Layout;
@@ -39,38 +43,6 @@ pub(super) struct Looking<'a> {
     pub(super) units: &'a Units,
     pub(super) layout: &'a Layout,
     pub(super) findings: &'a Findings,
-}
-
-/// A row that pointed at one that comes back.
-struct Child {
-    parent: Node,
-    key: Key,
-    content: Option<String>,
-    values: Vec<String>,
-}
-
-/// One reference, as both databases have it.
-struct Reference<'a> {
-    relation: &'a Relation,
-    parent: usize,
-    child: usize,
-    live: &'a Table,
-    /// The columns of the reference, and those that say which table it means.
-    columns: Vec<String>,
-    /// All others that both have.
-    compared: Vec<String>,
-    /// What the deletion would set each column to, as SQL, where that is no NULL.
-    defaults: BTreeMap<String, String>,
-    /// Live keeps commit timestamps.
-    timed: bool,
-}
-
-/// What live has of a child.
-struct Now {
-    xmin: Option<u32>,
-    committed: Option<String>,
-    /// By column: the text, and whether that is its default.
-    values: Vec<(Option<String>, bool)>,
 }
 
 impl Looking<'_> {
@@ -382,24 +354,5 @@ impl Looking<'_> {
             compared: reference.compared.clone(),
             content: child.content.clone(),
         })
-    }
-}
-
-/// When the row was committed, as RFC 3339.
-const COMMITTED: &str = r#"to_char(pg_xact_commit_timestamp(t.xmin) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#;
-
-impl Reference<'_> {
-    /// Whether a child's reference was set to NULL (`false`) or to its default (`true`); none where it still is what it was, or
-    /// is something else.
-    fn emptied(&self, child: &Child, now: &Now) -> Option<bool> {
-        let width = self.relation.child_columns.len();
-        let pairs = || now.values.iter().zip(&child.values).take(width);
-        if pairs().any(|((text, _), _)| text.is_none()) {
-            return Some(false);
-        }
-        let kept =
-            |((text, _), was): &(&(Option<String>, bool), &String)| text.as_ref() == Some(*was);
-        let fits = pairs().all(|pair| kept(&pair) || pair.0.1);
-        (fits && !pairs().all(|pair| kept(&pair))).then_some(true)
     }
 }

@@ -8,6 +8,7 @@
 
 mod holds;
 mod lock;
+mod records;
 mod relinks;
 mod resolved;
 mod schema;
@@ -18,6 +19,7 @@ mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
+pub use records::{BatchRows, History, NewRun, QuarantinedUnit, Run};
 pub use relinks::{Relinked, RelinkedPlace, Relinks, Unlinked};
 pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
@@ -26,7 +28,7 @@ pub use schema::{
 };
 pub use sequences::{MovedSequence, SequenceMoves};
 pub use states::{IllegalEvent, RunEvent, RunState, next};
-pub use store::{BatchRows, History, NewRun, QuarantinedUnit, Run, Store};
+pub use store::Store;
 pub use undos::{KeptRow, Recorded, RestoredBatch, RestoredRow, TakenBack, UndoneRows, Undos};
 
 use crate::pg::PgError;

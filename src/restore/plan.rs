@@ -1,34 +1,31 @@
 //! What a restore would do, without doing it.
 
+mod batches;
 mod links;
+mod planner;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::bundle::{Bundle, UnitRows};
 use crate::ident::{TableName, UnitId};
 use crate::pg::Session;
 
-use super::conflict::root_name;
-use super::excluded::{self, Dropped, Excluded, Marks, dropped};
-use super::look::{Presence, look};
+use super::excluded::{self, Dropped, Excluded, dropped};
 use super::prepare::prepare;
 use super::relinks::{Links, Parents};
 use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{
-    Batch, Conflict, Met, RelinkOutcome, Relinking, Replacements, Resolved, RestoreError, Retyped,
-    SequenceMove, Settings, Tally, Targets, sequences,
+    Batch, Met, RelinkOutcome, Relinking, RestoreError, Retyped, SequenceMove, Settings, Tally,
+    sequences,
 };
+use batches::Batches;
+use planner::Planner;
 
 /// Rows that one look takes.
 const ROWS_A_LOOK: usize = 2_000;
-/// Rows that fit in a batch, for the estimate; the real number adapts.
-const ROWS_A_BATCH: u64 = 1_000;
-/// What a row takes, for the estimate: a batch of the usual 50 ms holds that many.
-const MICROSECONDS_A_ROW: u64 = 50;
 
 /// One table of a plan.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -254,236 +251,4 @@ fn alone(mut unit: UnitRows, comes: impl Fn(UnitId) -> bool) -> UnitRows {
         need.unit = need.unit.filter(|u| comes(*u));
     }
     unit
-}
-
-struct Planner<'a> {
-    targets: &'a Targets,
-    tally: Tally,
-    tables: BTreeMap<TableName, TablePlan>,
-    left_out: Vec<(UnitId, String, String, Option<String>)>,
-    out: HashSet<UnitId>,
-    excluded_but_back: u64,
-    batches: Batches,
-    conflicts: Vec<Met>,
-    /// What becomes of the rows that references pointed at.
-    parents: Parents,
-    replacements: Replacements,
-    identity_unknown: BTreeSet<TableName>,
-}
-
-/// Counts the batches as a run fills them: whole units, until a batch has its rows.
-#[derive(Default)]
-struct Batches {
-    full: u64,
-    filling: u64,
-    large: Vec<LargeUnit>,
-}
-
-impl Batches {
-    fn add(&mut self, rows: u64, unit: UnitId, root: impl FnOnce() -> String) {
-        self.filling += rows;
-        if self.filling >= ROWS_A_BATCH {
-            self.full += 1;
-            self.filling = 0;
-        }
-        if rows > ROWS_A_BATCH {
-            self.large.push(LargeUnit {
-                unit,
-                root: root(),
-                rows,
-                milliseconds: rows * MICROSECONDS_A_ROW / 1_000,
-            });
-        }
-    }
-
-    fn counted(mut self) -> (u64, Vec<LargeUnit>) {
-        self.large
-            .sort_by(|a, b| b.rows.cmp(&a.rows).then(a.unit.cmp(&b.unit)));
-        (self.full + u64::from(self.filling > 0), self.large)
-    }
-}
-
-impl Planner<'_> {
-    /// Counts the rows of a unit that must not come back: those that have come back already stay.
-    fn excluded(&mut self, unit: &UnitRows, marks: &Marks, restored: bool) {
-        for (table, rows) in excluded::count(unit, marks) {
-            match restored {
-                true => self.excluded_but_back += rows,
-                false => self.tally.of(&self.targets.tables[table].name).excluded += rows,
-            }
-        }
-    }
-
-    /// Counts the rows of a unit that is not tried.
-    fn passed_over(&mut self, unit: &UnitRows) {
-        self.parents.pending(unit.0.unit);
-        for (table, rows) in &unit.1 {
-            let name = &self.targets.tables[*table].name;
-            self.tally.of(name).pending += rows.len() as u64;
-        }
-    }
-
-    async fn batch(
-        &mut self,
-        session: &Session,
-        batch: Batch,
-        restored: &impl Fn(UnitId) -> bool,
-    ) -> Result<(), RestoreError> {
-        let (back, coming) = batch.split(|unit| restored(unit.unit));
-        self.back(session, back).await?;
-        self.coming(session, coming).await
-    }
-
-    /// Units that an earlier run brought back: they are left as they are now.
-    async fn back(&mut self, session: &Session, batch: Batch) -> Result<(), RestoreError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let targets = self.targets;
-        for unit in &batch.units {
-            self.parents.unit(unit.unit, true, true);
-        }
-        let recalled = self.replacements.recall(targets, batch, &mut Vec::new());
-        let (batch, resolved) = recalled;
-        resolved.iter().for_each(|row| self.parents.resolved(row));
-        self.count_resolved(&resolved, |_| true);
-        let looked = look(session, targets, &batch, false).await?;
-        for (table, presence) in targets.tables.iter().zip(&looked.presence) {
-            let states = self.tally.of(&table.name);
-            for presence in presence {
-                match presence {
-                    Presence::Absent if table.keyed() => states.gone_since += 1,
-                    _ => states.already_present += 1,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Units that are to come.
-    async fn coming(&mut self, session: &Session, batch: Batch) -> Result<(), RestoreError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let targets = self.targets;
-        let settled = self.replacements.settle(session, targets, &batch, false);
-        let settled = settled.await?;
-        self.identity_unknown.extend(targets.untold(&batch));
-        self.leave_out(&batch, &settled.looked.conflicts);
-        let out: Vec<bool> = batch
-            .units
-            .iter()
-            .map(|unit| self.out.contains(&unit.unit))
-            .collect();
-        for (table, rows) in targets.tables.iter().zip(&batch.rows) {
-            let left = rows.iter().filter(|row| out[row.unit]).count() as u64;
-            self.tally.of(&table.name).quarantined += left;
-        }
-        self.count_resolved(&settled.resolved, |unit| !out[unit]);
-        settled
-            .resolved
-            .iter()
-            .for_each(|row| self.parents.resolved(row));
-        for (unit, out) in batch.units.iter().zip(&out) {
-            self.parents.unit(unit.unit, false, !out);
-        }
-        let mut to_insert = vec![0; batch.units.len()];
-        let places = settled.batch.rows.iter().zip(&settled.looked.presence);
-        for (table, (rows, presence)) in targets.tables.iter().zip(places) {
-            let states = self.tally.of(&table.name);
-            for (row, presence) in rows.iter().zip(presence).filter(|(r, _)| !out[r.unit]) {
-                match presence {
-                    Presence::Absent => {
-                        states.inserted += 1;
-                        to_insert[row.unit] += 1;
-                    }
-                    Presence::Same | Presence::Other => states.already_present += 1,
-                }
-            }
-        }
-        for (n, rows) in to_insert.into_iter().enumerate() {
-            let root = || root_name(targets, &batch, n);
-            self.batches.add(rows, batch.units[n].unit, root);
-        }
-        self.conflicts.extend(settled.met.into_iter().map(
-            |met| match self.out.contains(&met.unit) {
-                true => met.left_out(),
-                false => met,
-            },
-        ));
-        self.replacements.keep(settled.decided);
-        Ok(())
-    }
-
-    fn count_resolved(&mut self, resolved: &[Resolved], counts: impl Fn(usize) -> bool) {
-        for row in resolved.iter().filter(|row| counts(row.unit)) {
-            let name = &self.targets.tables[row.table].name;
-            self.tally.of(name).resolved(row.state, 1);
-        }
-    }
-
-    /// Units that something is in the way of, and those that depend on one left out.
-    fn leave_out(&mut self, batch: &Batch, conflicts: &[Conflict]) {
-        let mut why: BTreeMap<usize, &Conflict> = BTreeMap::new();
-        for conflict in conflicts {
-            if why.insert(conflict.unit, conflict).is_none() || conflict.missing_parent {
-                let entry = self.tables.entry(conflict.table.clone()).or_default();
-                if conflict.missing_parent {
-                    entry.missing_parents += 1;
-                } else {
-                    entry.conflicts += 1;
-                }
-            }
-        }
-        for (position, unit) in batch.units.iter().enumerate() {
-            let needs = unit.depends_on.iter().find(|d| self.out.contains(d));
-            let reason = match (why.get(&position), needs) {
-                (Some(conflict), _) => {
-                    Some((conflict.reason.clone(), Some(conflict.sqlstate.to_owned())))
-                }
-                (None, Some(other)) => {
-                    Some((format!("depends on unit {other}, which is left out"), None))
-                }
-                (None, None) => None,
-            };
-            if let Some((reason, sqlstate)) = reason {
-                let root = root_name(self.targets, batch, position);
-                self.out.insert(unit.unit);
-                self.left_out.push((unit.unit, root, reason, sqlstate));
-            }
-        }
-    }
-
-    /// Rows that have come back meanwhile count as if they were still to come.
-    fn id(&self, bundle: &Bundle, settings: &Settings, relinks: &RelinkOutcome) -> String {
-        let mut digest = Sha256::new();
-        digest.update(&bundle.id);
-        digest.update(settings.on_conflict.name());
-        for (table, states) in &self.tally.0 {
-            let coming = states.inserted + states.already_present;
-            digest.update(format!(
-                "{table} {coming} {} {} {} {} {} {}\n",
-                states.gone_since,
-                states.quarantined,
-                states.excluded,
-                states.remapped,
-                states.skipped,
-                states.pending
-            ));
-        }
-        if let Some(triggers) = settings.triggers {
-            let accepted = settings.accepted_triggers.join(" ");
-            digest.update(format!("triggers {triggers:?} {accepted}\n"));
-        }
-        digest.update(links::digested(relinks));
-        for (unit, _, reason, _) in &self.left_out {
-            digest.update(format!("{unit} {reason}\n"));
-        }
-        digest
-            .finalize()
-            .iter()
-            .take(6)
-            .map(|b| format!("{b:02x}"))
-            .collect()
-    }
 }

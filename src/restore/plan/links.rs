@@ -1,6 +1,6 @@
 //! What a plan says of references that the deletion set to NULL.
 
-use super::Planner;
+use super::planner::Planner;
 use crate::bundle::{Bundle, UnitRows};
 use crate::pg::Session;
 use crate::restore::excluded::Marks;

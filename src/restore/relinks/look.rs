@@ -7,13 +7,10 @@ use super::chunk::Chunk;
 use super::decide::{Child, ChildSeen, ParentSeen};
 use super::link::Link;
 use super::parents::Expected;
-use crate::catalog::{Column, Locator, content_digest};
+use crate::catalog::{COMMITTED, Column, Locator, content_digest};
 use crate::ident::{Key, array_literal, quote_ident, quote_literal};
 use crate::pg::{PgError, Session};
 use crate::restore::Targets;
-
-/// When a row was committed, as RFC 3339.
-const COMMITTED: &str = r#"to_char(pg_xact_commit_timestamp(t.xmin) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#;
 
 /// Looks at a chunk's rows.
 pub(super) struct Looker<'a> {

@@ -1,0 +1,41 @@
+//! The estimate: how many batches, and which units are one for themselves.
+
+use super::LargeUnit;
+use crate::ident::UnitId;
+
+/// Rows that fit in a batch, for the estimate; the real number adapts.
+const ROWS_A_BATCH: u64 = 1_000;
+/// What a row takes, for the estimate: a batch of the usual 50 ms holds that many.
+const MICROSECONDS_A_ROW: u64 = 50;
+
+/// Counts the batches as a run fills them: whole units, until a batch has its rows.
+#[derive(Default)]
+pub(super) struct Batches {
+    full: u64,
+    filling: u64,
+    large: Vec<LargeUnit>,
+}
+
+impl Batches {
+    pub(super) fn add(&mut self, rows: u64, unit: UnitId, root: impl FnOnce() -> String) {
+        self.filling += rows;
+        if self.filling >= ROWS_A_BATCH {
+            self.full += 1;
+            self.filling = 0;
+        }
+        if rows > ROWS_A_BATCH {
+            self.large.push(LargeUnit {
+                unit,
+                root: root(),
+                rows,
+                milliseconds: rows * MICROSECONDS_A_ROW / 1_000,
+            });
+        }
+    }
+
+    pub(super) fn counted(mut self) -> (u64, Vec<LargeUnit>) {
+        self.large
+            .sort_by(|a, b| b.rows.cmp(&a.rows).then(a.unit.cmp(&b.unit)));
+        (self.full + u64::from(self.filling > 0), self.large)
+    }
+}

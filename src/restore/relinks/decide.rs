@@ -172,6 +172,23 @@ fn interval(from: Option<&str>, to: &str) -> Option<(Option<Timestamp>, Timestam
     }
 }
 
+/// Why a reference is left whatever live holds.
+fn unasked(record: &RelinkRecord) -> Option<Reason> {
+    if record.set_default {
+        return Some(Reason::SetDefault);
+    }
+    let older = record.parent_columns.is_empty() || record.key_columns.is_empty();
+    older.then_some(Reason::OlderBundle)
+}
+
+/// Why a reference is left of a table that cannot be written to, which is `refused`.
+pub(super) fn barred(record: &RelinkRecord, mode: Relinking, refused: &Reason) -> Reason {
+    unasked(record).unwrap_or_else(|| match mode {
+        Relinking::None => Reason::NotAsked,
+        Relinking::Proven | Relinking::All => refused.clone(),
+    })
+}
+
 /// Decides about one reference.
 pub(super) fn decide(
     record: &RelinkRecord,
@@ -180,11 +197,8 @@ pub(super) fn decide(
     mode: Relinking,
     (window, past): (&Window, &Past),
 ) -> Verdict {
-    if record.set_default {
-        return Verdict::Left(Reason::SetDefault);
-    }
-    if record.parent_columns.is_empty() || record.key_columns.is_empty() {
-        return Verdict::Left(Reason::OlderBundle);
+    if let Some(reason) = unasked(record) {
+        return Verdict::Left(reason);
     }
     let child = match child {
         ChildSeen::Gone => return Verdict::Left(Reason::Gone),

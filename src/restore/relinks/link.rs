@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::ChildTriggers;
-use super::chunk::{Chunks, Head};
+use super::chunk::{Chunk, Chunks, Head};
+use super::decide::{Reason, Verdict, barred};
+use super::{ChildTriggers, Relinking};
 use crate::bundle::Bundle;
 use crate::catalog::{Locator, Schema, Table, TableKind};
 use crate::ident::{TableName, quote_ident};
@@ -30,6 +31,20 @@ pub(super) struct Link {
     pub(super) in_index: bool,
     /// Some of its rows hold NULL; where all hold their default, nothing is written.
     fillable: bool,
+}
+
+impl Link {
+    /// What becomes of a chunk's references where something is in the way of all.
+    pub(super) fn barred(&self, chunk: &Chunk, mode: Relinking) -> Option<Vec<Verdict>> {
+        let barrier = self.barrier.as_ref()?;
+        let refused = Reason::Refused(barrier.reason.clone(), barrier.sqlstate.clone());
+        let records = chunk.records.iter();
+        Some(
+            records
+                .map(|r| Verdict::Left(barred(r, mode, &refused)))
+                .collect(),
+        )
+    }
 }
 
 /// All of them.

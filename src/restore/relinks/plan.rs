@@ -1,6 +1,6 @@
 //! What a restore would do with the references, without doing it.
 
-use super::decide::{Reason, Verdict, Window};
+use super::decide::{Verdict, Window};
 use super::fill::Filler;
 use super::look::Looker;
 use super::outcome::{AS_BEFORE, RELINKED};
@@ -45,20 +45,14 @@ impl Foreseeing<'_> {
                 past: self.past,
                 usual: std::time::Duration::ZERO,
             };
-            let verdicts = match &link.barrier {
+            let verdicts = match link.barred(&chunk, mode) {
                 None => filler.foresee(&chunk).await?,
-                Some(barrier) => {
-                    let reason = Reason::Refused(barrier.reason.clone(), barrier.sqlstate.clone());
-                    vec![Verdict::Left(reason); chunk.records.len()]
-                }
+                Some(verdicts) => verdicts,
             };
             for (record, verdict) in chunk.records.iter().zip(verdicts) {
                 match verdict {
                     Verdict::Fill(_) => outcome.add(&record.table, RELINKED, 1),
                     Verdict::AsBefore => outcome.add(&record.table, AS_BEFORE, 1),
-                    Verdict::Left(_) if record.set_default => {
-                        outcome.leave(record, &Reason::SetDefault);
-                    }
                     Verdict::Left(reason) => outcome.leave(record, &reason),
                 }
             }

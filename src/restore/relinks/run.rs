@@ -210,13 +210,8 @@ impl Worker<'_> {
         chunk: &Chunk,
     ) -> Result<Tried, RestoreError> {
         let link = &work.links.all[chunk.link];
-        if let Some(barrier) = &link.barrier {
-            let refused = Reason::Refused(barrier.reason.clone(), barrier.sqlstate.clone());
-            let verdicts = chunk.records.iter().map(|r| match r.set_default {
-                true => Verdict::Left(Reason::SetDefault),
-                false => Verdict::Left(refused.clone()),
-            });
-            return Ok(Tried::Decided(verdicts.collect()));
+        if let Some(verdicts) = link.barred(chunk, self.settings.relinks) {
+            return Ok(Tried::Decided(verdicts));
         }
         let limit = match chunk.records.len() {
             1 => self.settings.max_unit_time.max(self.limit),

@@ -1,5 +1,6 @@
 //! References that the deletion set to NULL, filled with proof, left with a reason, and taken back.
 
+mod older;
 mod refused;
 mod undo;
 

@@ -30,7 +30,7 @@ pub use error::BundleError;
 pub use format::{
     DoubtfulParent, Evidence, FORMAT, FormatVersion, LeftOut, Manifest, ManifestColumn,
     ManifestDraft, ManifestExclusion, ManifestFile, ManifestRelation, ManifestTable, Need,
-    ParentIdentity, RelinkRecord, RootFilter, RowEvidence, RowName, Source, SourceSum, ToolBuild,
+    RelinkRecord, RootFilter, RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild,
     Totals, UnitRecord, Window,
 };
 pub use reader::Bundle;

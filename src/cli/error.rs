@@ -216,9 +216,9 @@ impl From<RestoreError> for Failure {
             RestoreError::Journal(e) => e.into(),
             RestoreError::Interrupted { .. } => Self::new(Code::Interrupted, error.to_string()),
             RestoreError::Partly { .. } => Self::new(Code::Partly, error.to_string()),
-            RestoreError::Case { .. } | RestoreError::NoTrigger { .. } => {
-                Self::usage(error.to_string())
-            }
+            RestoreError::Case { .. }
+            | RestoreError::NoTrigger { .. }
+            | RestoreError::Identity { .. } => Self::usage(error.to_string()),
             other => Self::refused(other.to_string()),
         }
     }

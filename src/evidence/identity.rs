@@ -34,7 +34,7 @@ const CREATION: &[&str] = &[
 ];
 
 /// Whether a column seems to say when its row was created: by its type and its name.
-pub fn says_when_created(column: &Column) -> bool {
+pub(super) fn says_when_created(column: &Column) -> bool {
     let time = matches!(
         column.builtin.as_deref(),
         Some("timestamp" | "timestamptz" | "date")
@@ -42,6 +42,19 @@ pub fn says_when_created(column: &Column) -> bool {
     let name = column.name.to_lowercase();
     let named = |c: &str| name == c || name.replace('_', "") == c;
     time && CREATION.iter().any(|c| named(c))
+}
+
+/// Sets of columns that tell a row from another one under the same key, which is the same one while one set is as it was: the time
+/// of creation, where the table has one; else each unique key besides its primary one. Of columns that `may` be compared.
+pub fn identity_sets(table: &Table, may: impl Fn(&String) -> bool) -> Vec<Vec<String>> {
+    let created = table.columns.iter().filter(|c| says_when_created(c));
+    let created: Vec<String> = created.map(|c| c.name.clone()).filter(&may).collect();
+    if !created.is_empty() {
+        return vec![created];
+    }
+    let others = table.uniques.iter().filter(|u| !u.special && !u.primary);
+    let others = others.map(|u| u.columns.clone());
+    others.filter(|u| u.iter().all(&may)).collect()
 }
 
 /// The column that says to the moment when a row was created, if the table seems to have one. A date does not tell two rows

@@ -31,7 +31,7 @@ pub use dated::{Dated, date, now};
 pub use exclusion::Exclusion;
 pub use finding::{Finding, SourceKind, Sources, Testimony};
 pub use findings::{Contradiction, Findings};
-pub use identity::says_when_created;
+pub use identity::identity_sets;
 pub use interval::{Interval, Place};
 pub use selection::Selection;
 

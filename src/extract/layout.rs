@@ -1,6 +1,6 @@
 //! The bundle's layout: which tables it holds in which order, and which relations, as the manifest numbers them.
 
-use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable, ParentIdentity};
+use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable, RowIdentity};
 use crate::catalog::{Identity, Relation};
 use crate::closure::{Units, insertion_order};
 use crate::ident::TableName;
@@ -25,7 +25,7 @@ impl Layout {
     /// Numbers the tables that have rows in a unit by insertion order, and the relations that touch them.
     pub(super) fn new(
         candidates: &Candidates,
-        (relations, identities): (&[Relation], &[Option<ParentIdentity>]),
+        (relations, identities): (&[Relation], &[Option<RowIdentity>]),
         references: &References,
         units: &Units,
     ) -> Self {
@@ -116,7 +116,7 @@ fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {
 fn manifest_relation(
     relation: &Relation,
     needed: bool,
-    identity: &Option<ParentIdentity>,
+    identity: &Option<RowIdentity>,
 ) -> ManifestRelation {
     ManifestRelation {
         child: relation.child.clone(),

@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bundle::{DoubtfulParent, ParentIdentity};
-use crate::catalog::{Column, IdentityRule, Locator, Relation, Schema, Table};
+use crate::bundle::{DoubtfulParent, RowIdentity};
+use crate::catalog::{IdentityRule, Locator, Relation, Schema, Table};
 use crate::closure::Units;
 use crate::diff::Sides;
-use crate::evidence::says_when_created;
+use crate::evidence::identity_sets;
 use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
@@ -28,7 +28,7 @@ pub(super) type Values = Vec<Option<String>>;
 pub(super) async fn doubtful(
     sides: &Sides,
     (snapshot, live): (&Schema, &Schema),
-    (relations, identities): (&[Relation], &[Option<ParentIdentity>]),
+    (relations, identities): (&[Relation], &[Option<RowIdentity>]),
     references: &References,
     units: &Units,
 ) -> Result<Vec<DoubtfulParent>, PgError> {
@@ -85,7 +85,7 @@ pub(super) struct Asked<'a> {
     pub(super) session: &'a Session,
     pub(super) snapshot: &'a Schema,
     /// The relations, and what tells the parents of each.
-    pub(super) told: (&'a [Relation], &'a [Option<ParentIdentity>]),
+    pub(super) told: (&'a [Relation], &'a [Option<RowIdentity>]),
 }
 
 impl Asked<'_> {
@@ -118,7 +118,7 @@ pub(super) fn identities(
     snapshot: &Schema,
     relations: &[Relation],
     rules: &[IdentityRule],
-) -> Vec<Option<ParentIdentity>> {
+) -> Vec<Option<RowIdentity>> {
     let of = |relation: &Relation| {
         let table = snapshot.tables.get(&relation.parent)?;
         let rule = rules.iter().find(|r| r.table == relation.parent);
@@ -132,40 +132,14 @@ fn identity(
     table: &Table,
     relation: &Relation,
     rule: Option<&IdentityRule>,
-) -> Option<ParentIdentity> {
-    let names = |columns: Vec<&Column>| -> Vec<String> {
-        columns.into_iter().map(|c| c.name.clone()).collect()
-    };
+) -> Option<RowIdentity> {
     let compared =
         |name: &String| relation.parent_columns.contains(name) || table.key.contains(name);
-    let created = names(
-        table
-            .columns
-            .iter()
-            .filter(|c| says_when_created(c))
-            .collect(),
-    );
-    let sets: Vec<Vec<String>> = match rule {
+    let sets = match rule {
         Some(rule) => vec![rule.columns.clone()],
-        None if !created.is_empty() => vec![created],
-        None => {
-            let others = table.uniques.iter().filter(|u| !u.special && !u.primary);
-            let others = others.map(|u| u.columns.clone());
-            others.filter(|u| !u.iter().any(compared)).collect()
-        }
+        None => identity_sets(table, |name| !compared(name)),
     };
-    let sets: Vec<Vec<String>> = sets.into_iter().filter(|s| !s.is_empty()).collect();
-    let mut columns: Vec<String> = sets.iter().flatten().cloned().collect();
-    columns.sort();
-    columns.dedup();
-    let place = |name: &String| columns.iter().position(|c| c == name);
-    let same_by: Vec<Vec<usize>> = sets
-        .iter()
-        .map(|set| set.iter().filter_map(place).collect())
-        .collect();
-    let typed = |name: &String| Some((name.clone(), table.column(name)?.type_name.clone()));
-    let columns = columns.iter().filter_map(typed).collect();
-    (!same_by.is_empty()).then_some(ParentIdentity { columns, same_by })
+    RowIdentity::of(table, sets)
 }
 
 /// The parents outside the bundle that its rows need over a relation, and how many rows need each.
@@ -185,7 +159,7 @@ async fn values(
     session: &Session,
     table: &Table,
     relation: &Relation,
-    identity: &ParentIdentity,
+    identity: &RowIdentity,
     keys: &[&Key],
 ) -> Result<BTreeMap<usize, Values>, PgError> {
     let locator = Locator::by_names(table, &relation.parent_columns);

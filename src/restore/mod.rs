@@ -183,6 +183,14 @@ pub enum RestoreError {
     /// Tables that cannot take the rows as they are; a plan shows them beside all else.
     #[error("{}", .0.iter().map(|(table, reason)| format!("{table} cannot take the bundle's rows: {reason}")).collect::<Vec<_>>().join("; "))]
     Obstacles(Vec<(TableName, String)>),
+    /// An entry that says how rows are told apart cannot be followed.
+    #[error("[[identity]] of {table}: {reason}")]
+    Identity {
+        /// The table.
+        table: TableName,
+        /// Why, and the way out.
+        reason: String,
+    },
     /// A trigger was accepted that is not there.
     #[error(
         "--accept-trigger {name}: no table that is written to has such an enabled trigger; the plan names them as they are \

@@ -69,7 +69,8 @@ impl Prepared {
         bundle: &Bundle,
         settings: &Settings,
     ) -> Result<(), RestoreError> {
-        self.targets.trust(&settings.identities);
+        self.targets
+            .identify_by(&settings.identities, bundle, &self.live)?;
         if settings.on_conflict == OnConflict::Remap {
             checks::stand_ins(session, &self.targets).await?;
         }

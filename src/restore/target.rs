@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::bundle::{Bundle, ManifestRelation, ManifestTable, ParentIdentity};
+use crate::bundle::{Bundle, ManifestRelation, ManifestTable, RowIdentity};
 use crate::catalog::{IdentityRule, Locator, Schema, Table, TableKind};
 use crate::ident::{Key, TableName, column_list};
 use crate::pg::copy::{raw_fields, unescape};
@@ -147,7 +147,7 @@ pub struct TargetRelation {
     /// Looks parents up by the columns referenced.
     pub locator: Locator,
     /// What tells a parent from another row under its key, as far as live has the columns; none where nothing does.
-    pub identity: Option<ParentIdentity>,
+    pub identity: Option<RowIdentity>,
     /// A parent's values in its columns, as SQL over `t`.
     pub identity_texts: String,
 }
@@ -187,16 +187,41 @@ impl Targets {
 }
 
 impl Targets {
-    /// Leaves out what the configuration says does not tell rows of a table apart.
-    pub(super) fn trust(&mut self, rules: &[IdentityRule]) {
-        for target in self.relations.iter_mut().flatten() {
-            if rules
-                .iter()
-                .any(|r| r.table == target.parent && r.columns.is_empty())
-            {
+    /// Tells parents apart as the configuration says.
+    ///
+    /// Errors: `Identity` for a table that live lacks, or a column that the bundle does not have of it.
+    pub(super) fn identify_by(
+        &mut self,
+        rules: &[IdentityRule],
+        bundle: &Bundle,
+        live: &Schema,
+    ) -> Result<(), RestoreError> {
+        for rule in rules {
+            let wrong = |reason: String| RestoreError::Identity {
+                table: rule.table.clone(),
+                reason,
+            };
+            let parent = live.tables.get(&rule.table);
+            let parent = parent.ok_or_else(|| wrong("live has no such table".to_owned()))?;
+            let relations = bundle.manifest.relations.iter().zip(&mut self.relations);
+            let needed = relations.filter(|(r, _)| r.needed && r.parent == rule.table);
+            for (relation, target) in needed {
+                let Some(target) = target else { continue };
                 target.identity = None;
+                let Some(first) = rule.columns.first() else {
+                    continue;
+                };
+                let recorded = relation.identity.as_ref().ok_or_else(|| first.clone());
+                let by = recorded.and_then(|identity| identity.by(&rule.columns));
+                let lacking = |column: String| {
+                    wrong(format!(
+                        "the bundle does not say what {column} held in the backup; extract again with this entry"
+                    ))
+                };
+                target.identity = by.map_err(lacking)?.within(parent);
             }
         }
+        Ok(())
     }
 
     /// Tables of parents outside the bundle that a batch needs, and of which nothing tells whether they are the rows that they

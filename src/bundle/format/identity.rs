@@ -1,20 +1,50 @@
-//! What tells a parent outside the bundle from another row under the same key.
+//! What tells a row from another one under the same key.
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Table;
+use crate::catalog::{Column, Table};
 use crate::ident::quote_ident;
 
-/// How the parents of one relation are told apart.
+/// How rows of one table are told apart. Of a relation: the parents that its units need and that are in none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParentIdentity {
+pub struct RowIdentity {
     /// Columns: name, and type as `format_type` shows it. [`super::Need::identity`] has a value for each, in this order.
     pub columns: Vec<(String, String)>,
-    /// Sets of places in `columns`: a parent is the same row while all values of one set are as they were.
+    /// Sets of places in `columns`: a row is the same one while all values of one set are as they were.
     pub same_by: Vec<Vec<usize>>,
 }
 
-impl ParentIdentity {
+impl RowIdentity {
+    /// By sets of columns of `table`; none where no set tells.
+    pub fn of(table: &Table, sets: Vec<Vec<String>>) -> Option<Self> {
+        let sets: Vec<Vec<String>> = sets.into_iter().filter(|s| !s.is_empty()).collect();
+        let mut columns: Vec<&Column> = sets
+            .iter()
+            .flatten()
+            .filter_map(|c| table.column(c))
+            .collect();
+        columns.sort_by(|a, b| a.name.cmp(&b.name));
+        columns.dedup_by(|a, b| a.name == b.name);
+        let place = |name: &String| columns.iter().position(|c| c.name == *name);
+        let places = |set: &Vec<String>| set.iter().map(place).collect::<Option<Vec<_>>>();
+        let same_by: Vec<Vec<usize>> = sets.iter().filter_map(places).collect();
+        let typed = |c: &&Column| (c.name.clone(), c.type_name.clone());
+        let columns = columns.iter().map(typed).collect();
+        (!same_by.is_empty()).then_some(Self { columns, same_by })
+    }
+
+    /// The same by these of its columns alone; the first that it has not is the error.
+    pub fn by(&self, names: &[String]) -> Result<Self, String> {
+        let place = |name: &String| {
+            let found = self.columns.iter().position(|c| c.0 == *name);
+            found.ok_or_else(|| name.clone())
+        };
+        Ok(Self {
+            columns: self.columns.clone(),
+            same_by: vec![names.iter().map(place).collect::<Result<_, _>>()?],
+        })
+    }
+
     /// The places of the columns that say that the row is another one; none where it is the same, or nothing tells.
     pub fn differing(&self, then: &[Option<String>], now: &[Option<String>]) -> Option<Vec<usize>> {
         // NULL says nothing of a row.
@@ -69,9 +99,9 @@ fn has(table: &Table, name: &str, type_name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn identity(same_by: &[&[usize]]) -> ParentIdentity {
+    fn identity(same_by: &[&[usize]]) -> RowIdentity {
         let columns = ["a", "b", "c"].map(|c| (c.to_owned(), "text".to_owned()));
-        ParentIdentity {
+        RowIdentity {
             columns: columns.into(),
             same_by: same_by.iter().map(|s| s.to_vec()).collect(),
         }

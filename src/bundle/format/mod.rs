@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use identity::ParentIdentity;
+pub use identity::RowIdentity;
 pub use manifest::{
     DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile, RootFilter,
     Source, SourceSum, ToolBuild, Totals, Window,

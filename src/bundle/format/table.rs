@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ParentIdentity;
+use super::RowIdentity;
 use crate::ident::TableName;
 
 /// A table of the bundle and the file that holds its rows.
@@ -81,5 +81,5 @@ pub struct ManifestRelation {
     pub needed: bool,
     /// What tells such a row from another under the same key; none where nothing does, and before 1.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<ParentIdentity>,
+    pub identity: Option<RowIdentity>,
 }

@@ -77,7 +77,7 @@ pub struct Need {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitId>,
     /// What tells the row from another one, of one that was never deleted: what it held in the backup, as text, in the columns
-    /// of the relation's [`super::ParentIdentity`]. Empty where nothing tells, and before 1.2.
+    /// of the relation's [`super::RowIdentity`]. Empty where nothing tells, and before 1.2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identity: Vec<Option<String>>,
 }

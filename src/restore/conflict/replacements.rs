@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 
 use crate::bundle::Bundle;
-use crate::catalog::{Relation, Schema};
+use crate::catalog::{IdentityRule, Relation, Schema};
 use crate::ident::{Key, UnitId};
 
 use super::super::excluded::reference::{Reference, references, relations};
@@ -90,6 +90,8 @@ pub(super) struct Recorded {
 #[derive(Debug, Clone)]
 pub struct Replacements {
     pub(super) policy: OnConflict,
+    /// What the configuration says of how rows are told apart.
+    pub(super) identities: Vec<IdentityRule>,
     pub(super) references: Vec<Reference>,
     pub(super) fates: Fates,
     /// Units that came back with any such row.
@@ -100,7 +102,10 @@ pub struct Replacements {
 impl Replacements {
     /// Nothing yet.
     pub(in crate::restore) fn new(bundle: &Bundle, live: &Schema, settings: &Settings) -> Self {
-        Self::over(bundle, live, &settings.declared, settings.on_conflict)
+        Self {
+            identities: settings.identities.clone(),
+            ..Self::over(bundle, live, &settings.declared, settings.on_conflict)
+        }
     }
 
     /// Nothing yet, where nothing is decided anew.
@@ -112,6 +117,7 @@ impl Replacements {
         let relations = relations(bundle, live, declared);
         Self {
             policy,
+            identities: Vec::new(),
             references: references(bundle, live, &relations),
             fates: Fates::new(),
             touched: HashSet::new(),

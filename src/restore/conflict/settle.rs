@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::catalog::IdentityRule;
 use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
@@ -186,7 +187,7 @@ impl Replacements {
         let holders: BTreeSet<&Key> = holders.map(|s| &s.live_key).collect();
         let mut holders = holders.into_iter();
         match (holders.next(), holders.next()) {
-            (Some(one), None) => match another(target, row, conflicts) {
+            (Some(one), None) => match another(target, row, conflicts, &self.identities) {
                 Some(columns) => Err(format!(
                     "row {one} of live is another one than the row deleted ({} differ), not that row edited",
                     columns.join(", ")
@@ -224,10 +225,15 @@ impl Replacements {
 }
 
 /// Where the key itself is taken: the columns that say that the live row is another one than was deleted.
-fn another(target: &TargetTable, row: &BatchRow, conflicts: &[&Conflict]) -> Option<Vec<String>> {
+fn another(
+    target: &TargetTable,
+    row: &BatchRow,
+    conflicts: &[&Conflict],
+    rules: &[IdentityRule],
+) -> Option<Vec<String>> {
     let sides = conflicts.iter().filter_map(|c| c.sides.as_deref());
     let mut under_its_key = sides.filter(|s| s.key == s.live_key);
-    under_its_key.find_map(|sides| stranger(target, row, sides))
+    under_its_key.find_map(|sides| stranger(target, row, sides, rules))
 }
 
 /// Keys of the live rows in the way, by table.

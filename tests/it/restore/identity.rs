@@ -162,3 +162,50 @@ fn what_the_configuration_names_must_be_there() {
         assert!(output.stderr.contains(words), "{}", output.stderr);
     }
 }
+
+#[test]
+fn what_is_said_after_the_bundle_was_made_must_be_in_it() {
+    let incident = incident("", AGAIN, RELATION);
+    for (entry, words) in [
+        (
+            "table = \"users\"\ncolumns = [\"email\"]",
+            "the bundle does not say what email held in the backup; extract again",
+        ),
+        (
+            "table = \"user\"\ncolumns = []",
+            "[[identity]] of public.user: live has no such table",
+        ),
+    ] {
+        let config = format!("{RELATION}[[identity]]\n{entry}\n");
+        incident.case.write("reinstate.toml", &config);
+        let output = incident.run(&["restore"]).expect_code(2);
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+        incident.restore().expect_code(2);
+    }
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    let same = format!("{RELATION}[[identity]]\ntable = \"users\"\ncolumns = [\"created_at\"]\n");
+    incident.case.write("reinstate.toml", &same);
+    restores_but(&incident, 10);
+}
+
+/// The same rule where the bundle's own row is met under its key.
+#[test]
+fn a_row_of_the_bundle_is_told_from_another_by_the_same_rule() {
+    let remapped = |entry: &str| {
+        let with_their_owner =
+            "delete from posts where user_id = 5; delete from users where id = 5";
+        let incident = Incident::new(SETUP, &format!("{LOSS}{with_their_owner}"));
+        incident
+            .case
+            .write("reinstate.toml", &format!("{RELATION}{entry}"));
+        incident.extract(&[]);
+        incident
+            .live
+            .run("insert into users values (5, 'mail5', 'nick5', '2020-01-01', 'edited')");
+        let output = incident.restore_with(&["--on-conflict", "remap"]);
+        Ledger::of(&output).total("remapped")
+    };
+    assert_eq!(remapped(""), 1);
+    let by_note = "[[identity]]\ntable = \"users\"\ncolumns = [\"note\"]\n";
+    assert_eq!(remapped(by_note), 0);
+}

@@ -12,7 +12,7 @@ use super::table::Work;
 use super::{Change, Depth};
 
 /// How many keys one question holds.
-const KEYS_A_QUESTION: usize = 2_000;
+pub(super) const KEYS_A_QUESTION: usize = 2_000;
 
 /// What is left of `found` when both sides are asked again. A key that turns out to be there, written otherwise or
 /// read while it moved, is a changed row where the content differs, and nothing where it does not.
@@ -60,13 +60,11 @@ pub(super) async fn ask_again(
         Change::Inserted => (!in_snapshot.contains_key(&nth_inserted.next()?)).then_some(change),
         Change::Changed => Some(change),
     };
-    let mut left = Vec::with_capacity(found.len());
-    for (change, key) in &found {
-        if let Some(change) = verdict(*change) {
-            left.push((change, key.clone()));
-        }
-    }
-    Ok(left)
+    let verdicts: Vec<Option<Change>> = found.iter().map(|f| verdict(f.0)).collect();
+    let left = found.into_iter().zip(verdicts);
+    Ok(left
+        .filter_map(|((_, key), change)| Some((change?, key)))
+        .collect())
 }
 
 /// Which of `keys` (by position) exist in `table`, each with `hash`: an expression of type int8 over the alias `t`.

@@ -7,7 +7,7 @@ use crate::event::{Event, Sink};
 use crate::ident::Key;
 use crate::pg::Session;
 
-use super::recheck::ask_again;
+use super::recheck::{KEYS_A_QUESTION, ask_again};
 use super::{Change, Counts, Depth, DiffError, Found, Sides, bucket, range};
 
 /// How to compare.
@@ -132,17 +132,22 @@ impl Work<'_> {
         (self.sink)(Event::TableStarted { table, rows });
     }
 
-    /// Asks again about what a comparison by key found, and hands on what is confirmed.
+    /// Asks again about what a comparison by key found, and hands on what is confirmed: a question at a time, for a whole range can
+    /// be missing.
     pub(super) async fn confirm(
         &self,
         snapshot: &Session,
         live: &Session,
         found: Vec<(Change, Key)>,
     ) -> Result<(), DiffError> {
-        if !found.is_empty() {
-            self.hand_on(ask_again(self, snapshot, live, found).await?);
+        let mut found = found.into_iter();
+        loop {
+            let part: Vec<(Change, Key)> = found.by_ref().take(KEYS_A_QUESTION).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            self.hand_on(ask_again(self, snapshot, live, part).await?);
         }
-        Ok(())
     }
 
     /// Counts differences, and hands them on.

@@ -250,6 +250,20 @@ impl fmt::Display for Key {
 /// The number of a unit in its bundle, from 1.
 pub type UnitId = u64;
 
+/// Bits of a number of the journal that are the unit's own number.
+const UNIT_BITS: u32 = 40;
+
+/// The number by which the journal has one part, from 0, of a unit that is too large for one transaction: it is taken back like a
+/// unit of its own.
+pub fn part_number(unit: UnitId, part: u64) -> UnitId {
+    unit | (part + 1) << UNIT_BITS
+}
+
+/// The unit that a number of the journal speaks of, whole or in part.
+pub fn unit_of(number: UnitId) -> UnitId {
+    number & ((1 << UNIT_BITS) - 1)
+}
+
 /// A run's id: UTC start time and four random hex digits, so that ids sort by time and never collide in a case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

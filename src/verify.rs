@@ -201,7 +201,7 @@ pub async fn verify(
             rows: table.rows,
         });
     }
-    while let Some(unit) = rows.next_unit()? {
+    while let Some(unit) = rows.next_rows(ROWS_A_LOOK as u64)? {
         size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
         units.push(unit);
         if size >= ROWS_A_LOOK {

@@ -1,7 +1,7 @@
 //! Walks a bundle forward: the rows of each unit from all files side by side, from the first unit or any other.
 //!
 //! Guarantees that every row belongs to the unit it is returned with, and that at the end no file has a row more or less
-//! than the manifest says. Memory: one unit, or less with [`BundleRows::take_rows`].
+//! than the manifest says. Memory: one unit, or less with [`BundleRows::next_rows`] and [`BundleRows::take_rows`].
 
 use bytes::Bytes;
 
@@ -22,6 +22,8 @@ pub struct BundleRows {
     first: Option<UnitRecord>,
     /// Tables of which the current unit still has rows that were not taken.
     touched: Vec<usize>,
+    /// A unit of which [`next_rows`](Self::next_rows) has given some rows.
+    begun: Option<UnitRecord>,
 }
 
 /// Where the walk stands in one table's file.
@@ -66,19 +68,59 @@ impl BundleRows {
             tables,
             first,
             touched: Vec::new(),
+            begun: None,
         })
     }
 
     /// The next unit with all its rows; `None` at the end, when every file was read to its end and counted.
     pub fn next_unit(&mut self) -> Result<Option<UnitRows>, BundleError> {
-        let Some(record) = self.next_record()? else {
-            return Ok(None);
+        match self.next_record()? {
+            Some(record) => Ok(Some(self.with_rows(record)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The next rows: a unit; or, one after another, slices of a unit with more than `limit` rows, table by table. Each has the unit's
+    /// record, with the rows that it has itself; what the unit needs is said with the first.
+    pub fn next_rows(&mut self, limit: u64) -> Result<Option<UnitRows>, BundleError> {
+        let record = match self.begun.take() {
+            Some(record) => record,
+            None => match self.next_record()? {
+                Some(record) => record,
+                None => return Ok(None),
+            },
         };
+        let (mut slice, mut rest) = (record.clone(), record);
+        slice.rows.clear();
+        let (mut rows, mut room) = (Vec::new(), limit.max(1));
+        while let Some((table, left)) = rest.rows.first().copied() {
+            let lines = self.take_rows(table, left.min(room))?;
+            let taken = left.min(room);
+            room -= taken;
+            slice.rows.push((table, taken));
+            rows.push((table, lines));
+            match taken == left {
+                true => drop(rest.rows.remove(0)),
+                false => rest.rows[0].1 -= taken,
+            }
+            if room == 0 {
+                break;
+            }
+        }
+        if !rest.rows.is_empty() {
+            rest.needs.clear();
+            self.begun = Some(rest);
+        }
+        Ok(Some((slice, rows)))
+    }
+
+    /// The current unit with all its rows that were not taken.
+    pub fn with_rows(&mut self, record: UnitRecord) -> Result<UnitRows, BundleError> {
         let mut rows = Vec::with_capacity(record.rows.len());
         for &(table, _) in &record.rows {
             rows.push((table, self.take_rows(table, u64::MAX)?));
         }
-        Ok(Some((record, rows)))
+        Ok((record, rows))
     }
 
     /// The next unit without its rows, to be had by [`take_rows`](Self::take_rows): for units that might not fit into

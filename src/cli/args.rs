@@ -300,6 +300,9 @@ pub(crate) struct Restore {
     /// Longest time that one unit alone may take (such as 5s)
     #[arg(long, value_name = "TIME")]
     pub(crate) max_unit_time: Option<String>,
+    /// Units with more rows come back in parts, one transaction each [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_unit_rows: Option<u64>,
 }
 
 /// What to do about a row whose key or value is taken.

@@ -8,6 +8,7 @@
 
 mod holds;
 mod lock;
+mod parts;
 mod records;
 mod relinks;
 mod resolved;
@@ -19,12 +20,13 @@ mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
+pub use parts::{Begun, Part, Parts, Postponed};
 pub use records::{BatchRows, History, NewRun, QuarantinedUnit, Run};
 pub use relinks::{Relinked, RelinkedPlace, Relinks, Unlinked};
 pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
-    ensure, ensure_holds, ensure_relinks, ensure_resolved, ensure_sequences, ensure_undos, exists,
-    refuse_publication,
+    ensure, ensure_holds, ensure_parts, ensure_relinks, ensure_resolved, ensure_sequences,
+    ensure_undos, exists, refuse_publication,
 };
 pub use sequences::{MovedSequence, SequenceMoves};
 pub use states::{IllegalEvent, RunEvent, RunState, next};

@@ -1,10 +1,10 @@
 //! What the store writes and reads.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{KeptRow, ResolvedRow, RunState};
+use super::{Begun, KeptRow, Postponed, ResolvedRow, RunState};
 use crate::ident::{Key, RunId, UnitId};
 
 /// A run as it begins.
@@ -74,6 +74,10 @@ pub struct History {
     pub done: HashSet<UnitId>,
     /// Units restored by earlier runs of the same bundle, and not taken back since.
     pub earlier: HashSet<UnitId>,
+    /// Units of which some parts have come back, and not all.
+    pub begun: HashMap<UnitId, Begun>,
+    /// References of parts that have come back which are still to be filled.
+    pub postponed: Vec<Postponed>,
     /// Rows that an undo left where they were, of units that it took back.
     pub kept: HashSet<KeptRow>,
     /// Rows of units that came back, and are still, that did not go in as they are.

@@ -153,12 +153,12 @@ impl<'a> Relinks<'a> {
         &self,
         restore: &RunId,
     ) -> Result<Vec<(RelinkedPlace, Relinked)>, PgError> {
-        // A unit belongs to the last restore that brought it back.
+        // A unit belongs to the last restore that brought it back, whole or in parts (see `ident::unit_of`).
         let of = "(l.run = $1 or (r.bundle = (select bundle from reinstate.run where run = $1) and l.unit in (
-                     select unit from (select distinct on (u.unit) u.unit, b.run
+                     select unit from (select distinct on (u.unit & 1099511627775) u.unit & 1099511627775 as unit, b.run
                                          from reinstate.batch b join reinstate.run o using (run), unnest(b.units) u (unit)
                                         where o.kind = 'restore' and o.bundle = (select bundle from reinstate.run where run = $1)
-                                        order by u.unit, o.started desc, b.run desc) owned
+                                        order by u.unit & 1099511627775, o.started desc, b.run desc) owned
                       where run = $1)))";
         let mut all = self.read(of, &restore.0).await?;
         all.reverse();

@@ -13,7 +13,8 @@ use super::JournalError;
 /// - 5: table `resolved`. A journal of an earlier version serves every command but `restore --on-conflict remap` and `skip`,
 ///   which add the table.
 /// - 6: tables `relinked` and `unlinked`. A journal of an earlier version gets them from the first restore that fills a reference.
-const VERSION: i32 = 6;
+/// - 7: tables `unit_part` and `postponed`. A journal of an earlier version gets them from the first restore that splits a unit.
+const VERSION: i32 = 7;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -149,6 +150,28 @@ create table if not exists reinstate.unlinked (
     primary key (run, batch, n),
     foreign key (run, batch) references reinstate.batch
 );
+create table if not exists reinstate.unit_part (
+    run text not null,
+    batch int8 not null,
+    unit int8 not null,
+    part int8 not null,
+    first_row int8 not null,
+    rows int8 not null,
+    last boolean not null,
+    primary key (run, batch),
+    foreign key (run, batch) references reinstate.batch
+);
+create table if not exists reinstate.postponed (
+    run text not null,
+    batch int8 not null,
+    n int8 not null,
+    table_name text not null,
+    columns text[] not null,
+    keys text[] not null,
+    filled boolean not null default false,
+    primary key (run, batch, n),
+    foreign key (run, batch) references reinstate.batch
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -243,6 +266,14 @@ pub async fn ensure_resolved(session: &Session) -> Result<(), JournalError> {
 pub async fn ensure_relinks(session: &Session) -> Result<(), JournalError> {
     ensure_table(session, "reinstate.relinked", 6).await?;
     ensure_table(session, "reinstate.unlinked", 6).await
+}
+
+/// Makes sure that the journal can record the parts of units that are split: one of an earlier version lacks the tables.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_parts(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.unit_part", 7).await?;
+    ensure_table(session, "reinstate.postponed", 7).await
 }
 
 /// Adds the table with which a version began.

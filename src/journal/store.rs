@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use crate::ident::{Key, RunId, UnitId, quote_literal};
+use crate::ident::{Key, RunId, UnitId, part_number, quote_literal, unit_of};
 use crate::pg::{PgError, Session};
 
 use super::{
-    BatchRows, History, JournalError, NewRun, QuarantinedUnit, ResolvedRows, Run, RunEvent,
-    RunState, Undos, next,
+    BatchRows, History, JournalError, KeptRow, NewRun, Part, Parts, QuarantinedUnit, ResolvedRow,
+    ResolvedRows, Run, RunEvent, RunState, Undos, next,
 };
 
 /// The journal of one database.
@@ -152,7 +152,8 @@ impl<'a> Store<'a> {
                 .get::<_, Vec<i64>>(2)
                 .into_iter()
                 .filter_map(|u| UnitId::try_from(u).ok())
-                .filter(|u| !taken_back(u));
+                // Parts of a unit are known by themselves.
+                .filter(|u| !taken_back(u) && unit_of(*u) == *u);
             if of == run {
                 history.done.extend(units);
                 history.last_batch = history.last_batch.max(row.get(1));
@@ -166,10 +167,28 @@ impl<'a> Store<'a> {
                 .get(&of.0)
                 .is_some_and(|u| u.contains(&row.unit));
             if !taken_back {
-                history.resolved.push(row);
+                let unit = unit_of(row.unit);
+                history.resolved.push(ResolvedRow { unit, ..row });
             }
         }
-        history.kept = undone.kept;
+        let taken_back = |of: &str, part: &Part| {
+            let units = undone.units.get(of);
+            units.is_some_and(|u| u.contains(&part_number(part.unit, part.part)))
+        };
+        let parts = Parts::new(self.session)
+            .known(bundle, run, taken_back)
+            .await?;
+        history.done.extend(parts.whole.0);
+        history.earlier.extend(parts.whole.1);
+        (history.begun, history.postponed) = (parts.begun, parts.postponed);
+        history.kept = undone
+            .kept
+            .into_iter()
+            .map(|row| KeptRow {
+                unit: unit_of(row.unit),
+                ..row
+            })
+            .collect();
         // A run that retries what another left out speaks of those units only.
         let sql = "with recursive said (run) as (
                      (select run from reinstate.run where bundle = $1 and kind = 'restore'

@@ -79,7 +79,7 @@ impl Worker<'_> {
         let mut replacements = self.replacements.clone();
         let mut rows = self.bundle.read()?;
         let (mut units, mut size) = (Vec::new(), 0);
-        while let Some(unit) = rows.next_unit()? {
+        while let Some(unit) = rows.next_rows(ROWS_A_LOOK as u64)? {
             let number = unit.0.unit;
             let marks = excluded.marks(targets, &unit);
             if earlier.contains(&number) && !self.prepared.history.done.contains(&number) {

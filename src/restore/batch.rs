@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::bundle::{UnitRecord, UnitRows};
-use crate::ident::{Key, UnitId};
+use crate::ident::{Key, UnitId, part_number};
+use crate::journal::Part;
 
 use super::Targets;
 
@@ -31,6 +32,8 @@ pub struct Batch {
     pub units: Vec<UnitRecord>,
     /// Their rows, by table as the manifest numbers them, in unit order.
     pub rows: Vec<Vec<BatchRow>>,
+    /// Its only unit comes in parts, and this is one.
+    pub part: Option<Part>,
 }
 
 impl Batch {
@@ -39,6 +42,7 @@ impl Batch {
         let mut batch = Self {
             units: Vec::new(),
             rows: targets.tables.iter().map(|_| Vec::new()).collect(),
+            part: None,
         };
         for (position, (record, tables)) in units.into_iter().enumerate() {
             for (table, lines) in tables {
@@ -71,12 +75,26 @@ impl Batch {
         self.units.iter().map(|u| u.unit).collect()
     }
 
+    /// The number by which the journal has the unit at a position, or the part of it.
+    pub(super) fn number(&self, position: usize) -> UnitId {
+        match &self.part {
+            Some(part) => part_number(part.unit, part.part),
+            None => self.units[position].unit,
+        }
+    }
+
+    /// Those of all units.
+    pub(super) fn journalled(&self) -> Vec<UnitId> {
+        (0..self.units.len()).map(|n| self.number(n)).collect()
+    }
+
     /// Keeps the units for which `keep` holds, with their rows; the others come back apart. Both keep their order.
     pub fn split(self, keep: impl Fn(&UnitRecord) -> bool) -> (Self, Self) {
         let tables = self.rows.len();
         let empty = || Self {
             units: Vec::new(),
             rows: (0..tables).map(|_| Vec::new()).collect(),
+            part: None,
         };
         let (mut kept, mut other) = (empty(), empty());
         let mut places = Vec::with_capacity(self.units.len());
@@ -109,6 +127,7 @@ impl Batch {
         let single = |unit| Self {
             units: vec![unit],
             rows: (0..tables).map(|_| Vec::new()).collect(),
+            part: None,
         };
         let mut all: Vec<Self> = self.units.into_iter().map(single).collect();
         for (table, rows) in self.rows.into_iter().enumerate() {
@@ -198,6 +217,7 @@ mod tests {
         Batch {
             rows: vec![(0..units.len()).map(row).collect()],
             units,
+            part: None,
         }
     }
 

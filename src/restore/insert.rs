@@ -14,6 +14,7 @@ use super::conflict::{Decided, Met, Replacements, resolved_rows};
 use super::inserted::Inserted;
 use super::look::{Looked, Presence};
 use super::read_back::{XID8, units_of_absent};
+use super::split::Splitting;
 use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
@@ -46,6 +47,7 @@ pub(super) struct Inserter<'a> {
     pub(super) treatment: &'a Treatment,
     pub(super) guards: &'a Guards,
     pub(super) replacements: &'a Replacements,
+    pub(super) splitting: &'a Splitting,
     /// How long a batch may usually take.
     pub(super) usual: Duration,
 }
@@ -98,7 +100,7 @@ impl Inserter<'_> {
         self.session
             .batch("beginning a batch", &begin(self.session, limit, self.usual))
             .await?;
-        let claim = Store::claim_batch(self.run, number, &batch.numbers());
+        let claim = Store::claim_batch(self.run, number, &batch.journalled());
         if self
             .session
             .ask("claiming a batch in the journal", &claim, &[])
@@ -110,11 +112,14 @@ impl Inserter<'_> {
         let settled = self
             .replacements
             .settle(self.session, self.targets, batch, true);
-        let settled = settled.await?;
-        let (batch, looked) = (settled.batch.as_ref(), &settled.looked);
-        if !looked.conflicts.is_empty() {
+        let mut settled = settled.await?;
+        if !settled.looked.conflicts.is_empty() {
             return Ok(Attempt::InTheWay(settled.looked.conflicts));
         }
+        if let Some(part) = &batch.part {
+            self.begin_part(number, part, &mut settled).await?;
+        }
+        let (batch, looked) = (settled.batch.as_ref(), &settled.looked);
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }

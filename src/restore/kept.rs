@@ -24,6 +24,11 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// Whether rows of a unit, in a table without a key, are among them.
+    pub(super) fn any(&self, unit: UnitId) -> bool {
+        self.units.contains(&unit)
+    }
+
     /// Whether a row of a batch is one of them.
     pub(super) fn holds(&self, row: &BatchRow, batch: &Batch) -> bool {
         (!self.keys.is_empty() && self.keys.contains(&row.key))

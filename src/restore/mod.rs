@@ -23,6 +23,7 @@ mod insert;
 mod inserted;
 mod kept;
 mod look;
+mod next;
 mod plan;
 mod prediction;
 mod prepare;
@@ -32,6 +33,7 @@ mod retry;
 mod retype;
 mod run;
 mod sequences;
+mod split;
 mod suppressed;
 mod tally;
 mod target;
@@ -72,6 +74,8 @@ pub struct Settings {
     pub target_batch: Duration,
     /// How long a unit that cannot fit in a batch may take alone.
     pub max_unit_time: Duration,
+    /// Units with more rows come back in parts.
+    pub max_unit_rows: u64,
     /// Stop after this many units.
     pub max_units: Option<u64>,
     /// Rows that must not come back.
@@ -108,6 +112,7 @@ impl Default for Settings {
         Self {
             target_batch: Duration::from_millis(50),
             max_unit_time: Duration::from_secs(2),
+            max_unit_rows: 10_000,
             max_units: None,
             exclusions: Vec::new(),
             identities: Vec::new(),

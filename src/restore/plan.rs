@@ -1,6 +1,7 @@
 //! What a restore would do, without doing it.
 
 mod batches;
+mod large;
 mod links;
 mod planner;
 
@@ -15,6 +16,7 @@ use crate::pg::Session;
 use super::excluded::{self, Dropped, Excluded, dropped};
 use super::prepare::prepare;
 use super::relinks::{Links, Parents};
+use super::split::Splitting;
 use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{
@@ -22,6 +24,7 @@ use super::{
     sequences,
 };
 use batches::Batches;
+use large::Looking;
 use planner::Planner;
 
 /// Rows that one look takes.
@@ -69,7 +72,7 @@ impl TablePlan {
     }
 }
 
-/// A unit that is more than a batch: one transaction all the same.
+/// A unit that is more than a batch: one transaction all the same, or parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LargeUnit {
     /// Its number.
@@ -80,6 +83,11 @@ pub struct LargeUnit {
     pub rows: u64,
     /// How long it takes, about.
     pub milliseconds: u64,
+    /// It has more rows than a unit may have, and comes in parts: it is not there whole until the last one is.
+    pub in_parts: bool,
+    /// Why rows of it come in one part all the same, if more do than a unit may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsplit: Option<String>,
 }
 
 /// What a restore would do.
@@ -169,7 +177,24 @@ pub async fn plan(
     let mut numbering = sequences::find(session, targets).await?;
     let mut rows = bundle.read()?;
     let (mut pending, mut size) = (Vec::new(), 0);
-    while let Some(unit) = rows.next_unit()? {
+    let splitting = Splitting::of(bundle, targets, live, settings);
+    let looking = Looking {
+        session,
+        bundle,
+        prepared: &prepared,
+        splitting: &splitting,
+    };
+    while let Some(record) = rows.next_record()? {
+        if splitting.splits(record.rows.iter().map(|(_, rows)| rows).sum()) {
+            let before = std::mem::take(&mut pending);
+            let before = Batch::new(before, planner.targets);
+            planner.batch(session, before, &restored).await?;
+            size = 0;
+            let unit = planner.large(&looking, &record, &mut excluded, &mut numbering);
+            unit.await?;
+            continue;
+        }
+        let unit = rows.with_rows(record)?;
         let marks = excluded.marks(&prepared.targets, &unit);
         if !restored(unit.0.unit) && !prepared.chosen(unit.0.unit) {
             planner.passed_over(&unit);

@@ -31,7 +31,7 @@ impl Inserter<'_> {
             let sql = if table.keyed() && absent > 0 {
                 self.read_back(number, table, batch, i, presence, present)
             } else {
-                self.counts_only(number, table, absent, present)
+                self.counts(number, table, [absent, present, 0])
             };
             let doing = format!("journalling rows of {}", table.name);
             let rows = self.session.ask(&doing, &sql, &[]).await?;
@@ -82,11 +82,16 @@ impl Inserter<'_> {
         )
     }
 
-    fn counts_only(&self, number: i64, table: &TargetTable, absent: u64, present: u64) -> String {
+    pub(super) fn counts(
+        &self,
+        number: i64,
+        table: &TargetTable,
+        [inserted, present, gone]: [u64; 3],
+    ) -> String {
         format!(
             "insert into reinstate.batch_rows
                (run, batch, table_name, inserted, already_present, gone_since, units, keys, xmins)
-             values ({}, {number}, {}, {absent}, {present}, 0, '{{}}', '{{}}', '{{}}') returning inserted",
+             values ({}, {number}, {}, {inserted}, {present}, {gone}, '{{}}', '{{}}', '{{}}') returning inserted",
             quote_literal(&self.run.0),
             quote_literal(&table.name.to_string()),
         )
@@ -119,7 +124,7 @@ pub(super) fn units_of_absent(batch: &Batch, table: usize, presence: &[Presence]
         .iter()
         .zip(presence)
         .filter(|(_, p)| **p == Presence::Absent)
-        .map(|(row, _)| batch.units[row.unit].unit.to_string())
+        .map(|(row, _)| batch.number(row.unit).to_string())
         .collect();
     format!("'{{{}}}'::int8[]", units.join(","))
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::event::Event;
-use crate::ident::TableName;
+use crate::ident::{TableName, unit_of};
 use crate::journal::{JournalError, ResolvedRow, ResolvedRows, RunLock};
 use crate::pg::{Access, Conninfo, PgError, Session};
 
@@ -103,7 +103,11 @@ impl Worker<'_> {
     async fn recall(&mut self, number: i64, batch: &Batch) -> Result<(), RestoreError> {
         let rows = ResolvedRows::new(&self.session);
         let rows = rows.all(&self.bundle.id, Some((&self.run, number))).await?;
-        let rows: Vec<ResolvedRow> = rows.into_iter().map(|(_, row)| row).collect();
+        let whole = |row: ResolvedRow| ResolvedRow {
+            unit: unit_of(row.unit),
+            ..row
+        };
+        let rows: Vec<ResolvedRow> = rows.into_iter().map(|(_, row)| whole(row)).collect();
         let targets = &self.prepared.targets;
         self.replacements
             .learn(&self.session, targets, &rows)
@@ -115,7 +119,9 @@ impl Worker<'_> {
 
     fn committed(&mut self, number: i64, batch: &Batch, took: Duration) {
         self.prepared.history.last_batch = number;
-        self.prepared.history.done.extend(batch.numbers());
+        if batch.part.is_none() {
+            self.prepared.history.done.extend(batch.numbers());
+        }
         self.reconnects = 0;
         self.barred = None;
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

@@ -7,23 +7,24 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bundle::{Bundle, BundleRows};
+use crate::bundle::Bundle;
 use crate::event::{Event, Sink};
 use crate::ident::{RunId, TableName, UnitId};
 use crate::journal::{self, NewRun, QuarantinedUnit, RunEvent, RunLock, RunState, Store};
 use crate::pg::{Access, Conninfo, PgError, Session};
 
-use super::excluded::{self, Excluded, dropped};
+use super::excluded::{Excluded, dropped};
 use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
 use super::relinks::Links;
 use super::retry::patience;
+use super::split::Splitting;
 use super::suppressed::Guards;
 use super::triggers::{Treated, Treatment};
 use super::waiting::{Turn, Waiting};
 use super::{
-    Batch, Met, OnConflict, RelinkOutcome, Relinking, Replacements, RestoreError, SequenceMove,
-    Settings, Tally, checks, sequences,
+    Met, OnConflict, RelinkOutcome, Relinking, Replacements, RestoreError, SequenceMove, Settings,
+    Tally, checks, sequences,
 };
 
 /// Rows of the first batch; the number then follows the time that batches take.
@@ -115,6 +116,10 @@ pub async fn execute(
     if relinks && links.any() {
         journal::ensure_relinks(&session).await?;
     }
+    let splitting = Splitting::of(bundle, &prepared.targets, &prepared.live, settings);
+    if splitting.splits_any(bundle)? {
+        journal::ensure_parts(&session).await?;
+    }
     let run = begin(&session, &prepared, new).await?;
     let rows = bundle.manifest.totals.rows;
     sink(Event::RunStarted {
@@ -143,6 +148,7 @@ pub async fn execute(
         prepared,
         treatment,
         guards,
+        splitting,
         changed: BTreeMap::new(),
         run: run.clone(),
         interrupt,
@@ -221,8 +227,8 @@ pub(super) async fn time_limit(session: &Session) -> Result<Duration, PgError> {
     Ok(Duration::from_millis(half.min(500)))
 }
 
-/// Why work ended before the last unit.
-type Stopped = bool;
+/// Work ended before the last unit.
+pub(super) type Stopped = bool;
 
 pub(super) struct Worker<'a> {
     /// What must not come back, as it was asked, and as the units read so far add to it.
@@ -242,6 +248,7 @@ pub(super) struct Worker<'a> {
     pub(super) prepared: Prepared,
     pub(super) treatment: Treatment,
     guards: Guards,
+    pub(super) splitting: Splitting,
     /// Rows that triggers changed as they came in.
     pub(super) changed: BTreeMap<TableName, u64>,
     pub(super) run: RunId,
@@ -255,7 +262,7 @@ pub(super) struct Worker<'a> {
     pub(super) waiting: Waiting,
     /// Since when a table is locked, and when it is tried again.
     pub(super) barred: Option<Turn>,
-    units_done: u64,
+    pub(super) units_done: u64,
     pub(super) reconnects: u32,
 }
 
@@ -271,11 +278,22 @@ impl Worker<'_> {
                 return Ok(true);
             }
             self.try_waiting().await?;
-            let Some(batch) = self.next_batch(&mut rows)? else {
+            let next = self.next(&mut rows)?;
+            self.units_done += next.units;
+            if let Some(batch) = next.batch {
+                self.work_off(batch).await?;
+            }
+            if let Some(unit) = next.unfilled {
+                self.fill_unit(unit).await?;
+            }
+            if let Some(unit) = next.large
+                && self.split(unit).await?
+            {
+                return Ok(true);
+            }
+            if next.end {
                 break;
-            };
-            self.units_done += batch.units.len() as u64;
-            self.work_off(batch).await?;
+            }
         }
         while !self.waiting.is_empty() {
             if self.interrupt.asked() {
@@ -306,37 +324,10 @@ impl Worker<'_> {
             run: &self.run,
             treatment: &self.treatment,
             guards: &self.guards,
+            splitting: &self.splitting,
             replacements: &self.replacements,
             usual: self.limit,
         }
-    }
-
-    /// The next units that nobody has restored yet, about as many rows as a batch takes.
-    fn next_batch(&mut self, rows: &mut BundleRows) -> Result<Option<Batch>, RestoreError> {
-        let mut units = Vec::new();
-        let mut size = 0;
-        let room = self
-            .settings
-            .max_units
-            .map_or(u64::MAX, |max| max - self.units_done);
-        while size < self.batch_rows && (units.len() as u64) < room {
-            let Some(unit) = rows.next_unit()? else { break };
-            self.last_read = unit.0.unit;
-            let marks = self.excluded.marks(&self.prepared.targets, &unit);
-            let history = &self.prepared.history;
-            let restored =
-                history.done.contains(&unit.0.unit) || history.earlier.contains(&unit.0.unit);
-            if restored {
-                self.replacements.pass_over(&self.prepared.targets, &unit);
-            }
-            if restored || excluded::whole(&marks) || !self.prepared.chosen(unit.0.unit) {
-                continue;
-            }
-            let unit = self.excluded.without(unit, &marks);
-            size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
-            units.push(unit);
-        }
-        Ok((!units.is_empty()).then(|| Batch::new(units, &self.prepared.targets)))
     }
 
     /// `relinking` was stopped too, or some references `remain` that should have been filled.
@@ -348,11 +339,12 @@ impl Worker<'_> {
     ) -> Result<RunState, RestoreError> {
         let chosen = self.prepared.only.is_some();
         let unseen = (stopped || chosen) && !self.everything_seen()?;
+        let unfilled = !self.prepared.history.postponed.is_empty();
         let event = if relinking || (stopped && !self.chosen_seen()?) {
             RunEvent::Interrupt
         } else {
             RunEvent::Finish {
-                left_out: unseen || remain || !self.quarantined.is_empty(),
+                left_out: unseen || remain || unfilled || !self.quarantined.is_empty(),
             }
         };
         Ok(Store::new(&self.session).record(&self.run, event).await?)

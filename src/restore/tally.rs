@@ -56,7 +56,8 @@ impl States {
         }
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds counts.
+    pub(super) fn add(&mut self, other: &Self) {
         self.inserted += other.inserted;
         self.already_present += other.already_present;
         self.remapped += other.remapped;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
+use crate::bundle::UnitRecord;
 use crate::event::Event;
 use crate::ident::UnitId;
 use crate::journal::{QuarantinedUnit, Store};
@@ -137,7 +138,7 @@ impl Worker<'_> {
         Ok(rest)
     }
 
-    /// Records that units are left out, over a new connection where the old one is lost.
+    /// Records that units are left out.
     async fn leave_out(
         &mut self,
         batch: &Batch,
@@ -145,27 +146,40 @@ impl Worker<'_> {
         sqlstate: Option<&str>,
     ) -> Result<(), RestoreError> {
         for (position, unit) in batch.units.iter().enumerate() {
-            let targets = &self.prepared.targets;
-            let left = QuarantinedUnit {
-                unit: unit.unit,
-                root_table: targets.tables[unit.root.table].name.to_string(),
-                root_key: unit.root.key.clone(),
-                reason: reason.to_owned(),
-                sqlstate: sqlstate.map(str::to_owned),
-                rows: rows_by_table(batch, position, targets),
-            };
-            while let Err(error) = Store::new(&self.session).quarantine(&self.run, &left).await {
-                self.reconnect(error).await?;
-            }
-            (self.sink)(Event::UnitQuarantined {
-                unit: unit.unit,
-                root: format!("{} {}", left.root_table, unit.root.key),
-                reason: reason.to_owned(),
-                sqlstate: sqlstate.map(str::to_owned),
-            });
-            self.out.insert(unit.unit);
-            self.quarantined.push(left);
+            let rows = rows_by_table(batch, position, &self.prepared.targets);
+            self.leave_out_unit(unit, rows, reason, sqlstate).await?;
         }
+        Ok(())
+    }
+
+    /// Records that rows of a unit are left out, by table as shown, over a new connection where the old one is lost.
+    pub(super) async fn leave_out_unit(
+        &mut self,
+        unit: &UnitRecord,
+        rows: BTreeMap<String, u64>,
+        reason: &str,
+        sqlstate: Option<&str>,
+    ) -> Result<(), RestoreError> {
+        let targets = &self.prepared.targets;
+        let left = QuarantinedUnit {
+            unit: unit.unit,
+            root_table: targets.tables[unit.root.table].name.to_string(),
+            root_key: unit.root.key.clone(),
+            reason: reason.to_owned(),
+            sqlstate: sqlstate.map(str::to_owned),
+            rows,
+        };
+        while let Err(error) = Store::new(&self.session).quarantine(&self.run, &left).await {
+            self.reconnect(error).await?;
+        }
+        (self.sink)(Event::UnitQuarantined {
+            unit: unit.unit,
+            root: format!("{} {}", left.root_table, unit.root.key),
+            reason: reason.to_owned(),
+            sqlstate: sqlstate.map(str::to_owned),
+        });
+        self.out.insert(unit.unit);
+        self.quarantined.push(left);
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ use super::VerifyError;
 
 /// Pages (8 KiB) that one statement reads in physical order: a quarter of a gigabyte.
 const SLICE_PAGES: u64 = 32_768;
+/// Rows of one unit that are in memory at once.
+const ROWS_AT_ONCE: u64 = 10_000;
 
 /// Rows of tables without a key, counted by content: how many of the bundle's rows live has.
 #[derive(Default)]
@@ -42,7 +44,7 @@ impl Bags {
         }
         let mut rows = bundle.read()?;
         let mut replacements = replacements.clone();
-        while let Some(unit) = rows.next_unit()? {
+        while let Some(unit) = rows.next_rows(ROWS_AT_ONCE)? {
             // Rows whose references were pointed elsewhere went in as they then were.
             let batch = Batch::new(vec![unit], targets);
             let (batch, _) = replacements.recall(targets, batch, &mut Vec::new());

@@ -29,6 +29,7 @@ mod resolve_shapes;
 mod retyped;
 mod rights;
 mod sequences;
+mod split;
 mod stories;
 mod story;
 mod triggers;

@@ -34,6 +34,7 @@ pub(super) use probe::Probe;
 pub(super) use recall::resolved_rows;
 pub(super) use replacements::Decided;
 pub use replacements::{Replacements, Resolution, Resolved};
+pub(super) use settle::Settled;
 pub(super) use sides::other_content;
 pub(super) use sides::root_name;
 pub use sides::{BothSides, Met};

@@ -23,7 +23,7 @@ pub(in crate::restore) fn resolved_rows(
     resolved: &[Resolved],
 ) -> Vec<ResolvedRow> {
     let row = |row: &Resolved| ResolvedRow {
-        unit: batch.units[row.unit].unit,
+        unit: batch.number(row.unit),
         table: targets.tables[row.table].name.to_string(),
         key: row.key.clone(),
         state: row.state.name().to_owned(),

@@ -92,7 +92,7 @@ pub struct Replacements {
     pub(super) policy: OnConflict,
     /// What the configuration says of how rows are told apart.
     pub(super) identities: Vec<IdentityRule>,
-    pub(super) references: Vec<Reference>,
+    pub(in crate::restore) references: Vec<Reference>,
     pub(super) fates: Fates,
     /// Units that came back with any such row.
     pub(super) touched: HashSet<UnitId>,

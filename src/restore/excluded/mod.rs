@@ -31,6 +31,9 @@ use outside::{Outside, leading};
 pub use recorded::{Dropped, dropped};
 use reference::{Reference, references, relations};
 
+/// Rows of one unit that are in memory at once.
+const ROWS_AT_ONCE: u64 = 10_000;
+
 /// What must not come back, as the configuration says.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
@@ -119,7 +122,7 @@ impl Excluded {
         };
         let wanted: Vec<bool> = self.references.iter().map(wanted).collect();
         let mut rows = bundle.read()?;
-        while let Some((_, tables)) = rows.next_unit()? {
+        while let Some((_, tables)) = rows.next_rows(ROWS_AT_ONCE)? {
             for (table, lines) in &tables {
                 let of_table = named.iter().find(|n| n.place == Some(*table));
                 for line in lines {
@@ -156,10 +159,7 @@ impl Excluded {
         });
         let mut known: HashMap<usize, HashSet<Key>> = HashMap::new();
         while !asking.is_empty() {
-            let mut rows = bundle.read()?;
-            while let Some(unit) = rows.next_unit()? {
-                self.marks(targets, &unit);
-            }
+            self.mark_all(bundle, targets)?;
             let mut more = false;
             for number in &asking {
                 let known = known.entry(*number).or_default();
@@ -172,6 +172,21 @@ impl Excluded {
                 }
             }
             if !more {
+                break;
+            }
+        }
+        self.mark_all(bundle, targets)
+    }
+
+    /// Follows what hangs from excluded rows through the whole bundle, so that slices of a unit can be asked about one by one.
+    fn mark_all(&mut self, bundle: &Bundle, targets: &Targets) -> Result<(), RestoreError> {
+        while !self.is_empty() {
+            let before = self.gone.iter().map(HashSet::len).sum::<usize>();
+            let mut rows = bundle.read()?;
+            while let Some(unit) = rows.next_rows(ROWS_AT_ONCE)? {
+                self.marks(targets, &unit);
+            }
+            if before == self.gone.iter().map(HashSet::len).sum::<usize>() {
                 break;
             }
         }

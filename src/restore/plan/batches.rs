@@ -1,12 +1,11 @@
 //! The estimate: how many batches, and which units are one for themselves.
 
 use super::LargeUnit;
+use super::large::MICROSECONDS_A_ROW;
 use crate::ident::UnitId;
 
 /// Rows that fit in a batch, for the estimate; the real number adapts.
 const ROWS_A_BATCH: u64 = 1_000;
-/// What a row takes, for the estimate: a batch of the usual 50 ms holds that many.
-const MICROSECONDS_A_ROW: u64 = 50;
 
 /// Counts the batches as a run fills them: whole units, until a batch has its rows.
 #[derive(Default)]
@@ -29,8 +28,16 @@ impl Batches {
                 root: root(),
                 rows,
                 milliseconds: rows * MICROSECONDS_A_ROW / 1_000,
+                in_parts: false,
+                unsplit: None,
             });
         }
+    }
+
+    /// One that comes in parts, whose rows have been added.
+    pub(super) fn large(&mut self, unit: LargeUnit) {
+        self.large.retain(|l| l.unit != unit.unit);
+        self.large.push(unit);
     }
 
     pub(super) fn counted(mut self) -> (u64, Vec<LargeUnit>) {

@@ -66,7 +66,11 @@ impl Planner<'_> {
     }
 
     /// Units that an earlier run brought back: they are left as they are now.
-    async fn back(&mut self, session: &Session, batch: Batch) -> Result<(), RestoreError> {
+    pub(super) async fn back(
+        &mut self,
+        session: &Session,
+        batch: Batch,
+    ) -> Result<(), RestoreError> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -92,7 +96,11 @@ impl Planner<'_> {
     }
 
     /// Units that are to come.
-    async fn coming(&mut self, session: &Session, batch: Batch) -> Result<(), RestoreError> {
+    pub(super) async fn coming(
+        &mut self,
+        session: &Session,
+        batch: Batch,
+    ) -> Result<(), RestoreError> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -177,7 +185,8 @@ impl Planner<'_> {
                 }
                 (None, None) => None,
             };
-            if let Some((reason, sqlstate)) = reason {
+            // A unit that comes in parts is looked at several times.
+            if let Some((reason, sqlstate)) = reason.filter(|_| !self.out.contains(&unit.unit)) {
                 let root = root_name(self.targets, batch, position);
                 self.out.insert(unit.unit);
                 self.left_out.push((unit.unit, root, reason, sqlstate));

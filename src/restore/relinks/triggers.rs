@@ -17,14 +17,18 @@ pub(in crate::restore) struct ChildTriggers {
     /// Why nothing is written as things are, and the way out.
     pub(in crate::restore) obstacle: Option<String>,
     /// Rows are written to as a replica does.
-    pub(super) as_replica: bool,
+    pub(in crate::restore) as_replica: bool,
     /// One that fires can be put off to the commit.
     put_off: bool,
 }
 
 impl ChildTriggers {
     /// What was said makes of them. `None` where nobody has said anything.
-    pub(super) fn of(table: &Table, said: Option<Triggers>, accepted: &[String]) -> Self {
+    pub(in crate::restore) fn of(
+        table: &Table,
+        said: Option<Triggers>,
+        accepted: &[String],
+    ) -> Self {
         let on_update = || table.triggers.iter().filter(|t| t.on_update);
         let suppress = said == Some(Triggers::Suppress);
         let mut all = Self {
@@ -69,7 +73,7 @@ impl ChildTriggers {
     }
 
     /// Before rows are written to.
-    pub(super) async fn before(&self, session: &Session) -> Result<(), PgError> {
+    pub(in crate::restore) async fn before(&self, session: &Session) -> Result<(), PgError> {
         let mut sql = String::new();
         if self.as_replica {
             sql.push_str("set local session_replication_role = replica;");
@@ -81,7 +85,7 @@ impl ChildTriggers {
     }
 
     /// After that. Triggers put off to the commit fire now: what they do is then read back.
-    pub(super) async fn after(&self, session: &Session) -> Result<(), PgError> {
+    pub(in crate::restore) async fn after(&self, session: &Session) -> Result<(), PgError> {
         let mut sql = String::new();
         if self.put_off {
             sql.push_str("set constraints all immediate;");

@@ -25,6 +25,8 @@ use super::{RestoreError, Targets};
 pub(super) use advance::advance;
 pub(super) use find::find;
 
+/// Rows of one unit that are in memory at once.
+const ROWS_AT_ONCE: u64 = 10_000;
 /// Steps that `nextval` takes one by one; a larger distance is one for `setval`.
 const SMALL: i128 = 100_000;
 
@@ -266,7 +268,7 @@ pub(super) async fn reckon(
     }
     let mut excluded = excluded.clone();
     let mut rows = bundle.read()?;
-    while let Some(unit) = rows.next_unit()? {
+    while let Some(unit) = rows.next_rows(ROWS_AT_ONCE)? {
         let marks = excluded.marks(&prepared.targets, &unit);
         let number = unit.0.unit;
         let history = &prepared.history;

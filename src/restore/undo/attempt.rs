@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::event::Event;
+use crate::ident::unit_of;
 use crate::journal::{RunLock, UndoneRows};
 use crate::pg::PgError;
 use crate::restore::retry::{again, patience};
@@ -115,7 +116,12 @@ impl Worker<'_> {
         // What refers to the unit may still wait: it is kept with all that it holds, which is right in either case.
         self.keep(piece).await?;
         (self.sink)(Event::UnitKept {
-            unit: piece.units.first().copied().unwrap_or_default(),
+            unit: piece
+                .units
+                .first()
+                .copied()
+                .map(unit_of)
+                .unwrap_or_default(),
             rows: piece.len() as u64,
             reason,
             sqlstate,
@@ -192,7 +198,7 @@ impl Worker<'_> {
                 (self.sink)(Event::RowKept {
                     table: table.name.clone(),
                     key: key.to_string(),
-                    unit: *unit,
+                    unit: unit_of(*unit),
                     state: (*state).to_owned(),
                 });
             }

@@ -27,6 +27,7 @@ mod find;
 mod look;
 mod piece;
 mod plan;
+mod postponed;
 mod remove;
 mod run;
 mod scope;

@@ -4,15 +4,16 @@ use std::collections::HashSet;
 
 use crate::bundle::Bundle;
 use crate::catalog::Relation;
-use crate::ident::{RunId, TableName, UnitId};
+use crate::ident::{RunId, TableName, UnitId, unit_of};
 use crate::journal::{Relinks, Undos};
 use crate::pg::Session;
 
 use super::find::Found;
 use super::look::{Foreseen, look};
 use super::piece::of_batch;
+use super::postponed;
 use super::remove::outcome;
-use super::run::{scope, so_far};
+use super::run::{Standing, scope, so_far};
 use super::unlink::foresee;
 use super::{UndoError, UndoTally, UnlinkTotals};
 
@@ -54,7 +55,11 @@ pub async fn plan(
     found: &Found,
     declared: &[Relation],
 ) -> Result<UndoPlan, UndoError> {
-    let (scope, unlinking) = scope(session, bundle, found, declared).await?;
+    let Standing {
+        scope,
+        unlinking,
+        filled,
+    } = scope(session, bundle, found, declared).await?;
     let undos = Undos::new(session);
     let restore = &found.restore.run;
     let mut tally = so_far(session, &scope, found, found.unfinished.as_ref()).await?;
@@ -63,7 +68,9 @@ pub async fn plan(
         None => HashSet::new(),
     };
     let mut kept = Vec::new();
-    let (mut unlinks, emptied) = foresee(session, &unlinking).await?;
+    let (mut unlinks, mut emptied) = foresee(session, &unlinking).await?;
+    let filled = postponed::of_units_that_go(session, &scope, found, filled).await?;
+    postponed::foresee(session, &scope, &filled, &mut emptied).await?;
     if let Some(undo) = &found.unfinished {
         for (state, n) in Relinks::new(session).totals_undone(undo).await? {
             *unlinks.entry(state).or_default() += n;
@@ -97,7 +104,7 @@ pub async fn plan(
             kept.extend(stay.take(room).map(|(unit, key, state)| Left {
                 table: table.name.clone(),
                 key: key.to_string(),
-                unit: *unit,
+                unit: unit_of(*unit),
                 state,
             }));
         }

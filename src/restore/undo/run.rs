@@ -11,7 +11,7 @@ use crate::catalog::{Relation, introspect};
 use crate::event::{Event, Sink};
 use crate::ident::{RunId, UnitId};
 use crate::journal::{
-    self, NewRun, Relinks, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos,
+    self, NewRun, Postponed, Relinks, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos,
 };
 use crate::pg::{Access, Conninfo, PgError, Session};
 use crate::restore::relinks::Unlinking;
@@ -22,6 +22,7 @@ use crate::restore::{Interrupt, Settings};
 use super::deferred::Deferred;
 use super::find::{Asked, Found, find};
 use super::piece::of_batch;
+use super::postponed::{self, filled};
 use super::scope::Scope;
 use super::{UndoError, UndoTally, UnlinkTotals, checks};
 
@@ -88,7 +89,9 @@ pub async fn undo(
     RunLock::take(&session, unfinished).await?;
     // What the last run did is only certain once nobody else can be at work.
     let found = find(&session, &asked).await?;
-    let (scope, unlinking) = scope(&session, bundle, &found, &settings.declared).await?;
+    let standing = scope(&session, bundle, &found, &settings.declared).await?;
+    let (scope, filled) = (standing.scope, standing.filled);
+    let filled = postponed::of_units_that_go(&session, &scope, &found, filled).await?;
     let limit = time_limit(&session).await?;
     let run = begin(&session, &found, settings, new).await?;
     let inserted = Undos::new(&session).inserted(&found.restore.run).await?;
@@ -102,7 +105,8 @@ pub async fn undo(
         conninfo,
         session,
         scope,
-        unlinking,
+        unlinking: standing.unlinking,
+        filled,
         settings,
         limit,
         run: run.clone(),
@@ -139,7 +143,7 @@ pub(super) async fn scope(
     bundle: &Bundle,
     found: &Found,
     declared: &[Relation],
-) -> Result<(Scope, Unlinking), UndoError> {
+) -> Result<Standing, UndoError> {
     session.look_up_by_key().await?;
     if bundle.id != found.bundle {
         let short = |id: &str| id.chars().take(8).collect();
@@ -158,10 +162,27 @@ pub(super) async fn scope(
     let (restore, undo) = (&found.restore.run, found.unfinished.as_ref());
     let unlinking = Unlinking::find(session, bundle, &live, restore, undo).await?;
     let obstacles = unlinking.obstacles();
+    let filled = filled(session, &bundle.id, restore).await?;
+    let obstacles: Vec<_> = obstacles
+        .into_iter()
+        .chain(postponed::obstacles(&scope, &filled))
+        .collect();
     match obstacles.is_empty() {
-        true => Ok((scope, unlinking)),
+        true => Ok(Standing {
+            scope,
+            unlinking,
+            filled,
+        }),
         false => Err(UndoError::Tables(obstacles)),
     }
+}
+
+/// What an undo has before it.
+pub(super) struct Standing {
+    pub(super) scope: Scope,
+    pub(super) unlinking: Unlinking,
+    /// References within circles that were filled once all parts of a unit were there.
+    pub(super) filled: Vec<Postponed>,
 }
 
 async fn begin(
@@ -200,6 +221,7 @@ pub(super) struct Worker<'a> {
     pub(super) session: Session,
     pub(super) scope: Scope,
     pub(super) unlinking: Unlinking,
+    pub(super) filled: Vec<Postponed>,
     pub(super) settings: &'a Undoing,
     pub(super) limit: Duration,
     pub(super) run: RunId,
@@ -223,7 +245,7 @@ impl Worker<'_> {
     async fn until_done(&mut self) -> Result<(RunState, UndoTally, UnlinkTotals), UndoError> {
         let longest = self.settings.max_unit_time.max(self.limit);
         self.session.give_up_after(Some(patience(longest)));
-        let stopped = self.unlink().await? || self.all().await?;
+        let stopped = self.unlink().await? || self.empty_filled().await? || self.all().await?;
         let mut tally = so_far(&self.session, &self.scope, &self.found, Some(&self.run)).await?;
         for table in &self.scope.tables {
             tally.of(&table.name);

@@ -45,13 +45,10 @@ impl Incident {
             live.run(&sql);
         }
         let mut incident = Self::lost(snapshot, live, &story.file("loss.sql"));
-        let args = story.optional("restore_args").unwrap_or_default();
-        incident.restore_args = args.lines().map(str::to_owned).collect();
+        incident.restore_args.clone_from(&story.restore_args);
         if let Some(text) = story.optional("reinstate.toml") {
             incident.case.write("reinstate.toml", &text);
         }
-        let args = story.optional("restore_args").unwrap_or_default();
-        incident.restore_args = args.lines().map(str::to_owned).collect();
         incident
     }
 

@@ -24,6 +24,7 @@ const STORIES: &[&str] = &[
     "identity",
     "no_key",
     "partitioned_bag",
+    "parts",
     "polymorphic",
     "self_reference",
     "set_null",

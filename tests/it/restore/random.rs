@@ -86,7 +86,12 @@ impl Scene {
             run(loss::live_on(dice, &world));
         }
         let orphans = live.count(&loss::dangling(&world));
-        let incident = Incident::between(snapshot, live, before);
+        let mut incident = Incident::between(snapshot, live, before);
+        // Often units come in parts.
+        if dice.chance(40) {
+            let rows = (1 + dice.below(6)).to_string();
+            incident.restore_args = vec!["--max-unit-rows".to_owned(), rows];
+        }
         incident
             .case
             .write("reinstate.toml", &ddl::declared(&tables));
@@ -146,7 +151,9 @@ fn play(seed: u64, told: &mut String) {
         scene.incident.after_loss = dump(&scene.incident.live);
     }
     let incident = &scene.incident;
-    let plan = Ledger::of(&incident.run(&["restore"]).ok());
+    let args = incident.restore_args.iter().map(String::as_str);
+    let asked: Vec<&str> = ["restore"].into_iter().chain(args).collect();
+    let plan = Ledger::of(&incident.run(&asked).ok());
     let done = restore(&mut dice, incident);
     for state in ["inserted", "already_present", "quarantined", "pending"] {
         assert_eq!(

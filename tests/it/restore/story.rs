@@ -34,6 +34,8 @@ pub(super) struct Story {
     pub(super) gone: Vec<String>,
     /// Lines of the end that the state before lacked.
     pub(super) new: Vec<String>,
+    /// Arguments of every `restore`, plan and deed.
+    pub(super) restore_args: Vec<String>,
 }
 
 const KEYS: &[&str] = &[
@@ -119,6 +121,11 @@ impl Story {
                 .collect(),
             gone: lines("gone"),
             new: lines("new"),
+            restore_args: std::fs::read_to_string(directory.join("restore_args"))
+                .unwrap_or_default()
+                .lines()
+                .map(str::to_owned)
+                .collect(),
             name,
             directory: directory.to_owned(),
         }

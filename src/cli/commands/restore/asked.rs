@@ -39,5 +39,8 @@ pub(super) fn as_asked(settings: &Settings) -> String {
         let milliseconds = settings.max_unit_time.as_millis();
         add(format!("--max-unit-time {milliseconds}ms"));
     }
+    if settings.max_unit_rows != defaults.max_unit_rows {
+        add(format!("--max-unit-rows {}", settings.max_unit_rows));
+    }
     options
 }

@@ -110,6 +110,7 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
             defaults.max_unit_time,
         )?,
         max_units: args.max_units,
+        max_unit_rows: args.max_unit_rows.unwrap_or(defaults.max_unit_rows),
         triggers: args.triggers.map(|how| match how {
             TriggersArg::Fire => Triggers::Fire,
             TriggersArg::Suppress => Triggers::Suppress,

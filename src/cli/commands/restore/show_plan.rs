@@ -259,6 +259,9 @@ fn large_units(plan: &Plan, settings: &Settings) -> Vec<String> {
     let allowed = settings.max_unit_time;
     let line = |unit: &LargeUnit| {
         let time = Duration::from_millis(unit.milliseconds);
+        if unit.in_parts {
+            return in_parts(unit, time);
+        }
         let enough = match time > allowed {
             true => format!(
                 "; longer than --max-unit-time ({allowed:?}) allows: give it more, or it is left out"
@@ -275,11 +278,24 @@ fn large_units(plan: &Plan, settings: &Settings) -> Vec<String> {
     let mut lines: Vec<String> = plan.large_units.iter().take(LISTED).map(line).collect();
     if plan.large_units.len() > LISTED {
         lines.push(format!(
-            "… and {} more that are a transaction each; all are in plan.json",
+            "… and {} more; all are in plan.json",
             counted((plan.large_units.len() - LISTED) as u64, "large unit")
         ));
     }
     lines
+}
+
+fn in_parts(unit: &LargeUnit, time: Duration) -> String {
+    let unsplit = match &unit.unsplit {
+        Some(why) => format!("; {why}"),
+        None => String::new(),
+    };
+    format!(
+        "unit {} ({}) has {}, and comes back in parts, parents first, about {time:?} in all: until the last part is there, people see          some of it{unsplit}; --max-unit-rows lets it come whole",
+        unit.unit,
+        unit.root,
+        counted(unit.rows, "row")
+    )
 }
 
 /// Per table: what would be inserted, what is there, what is in the way. What occurs nowhere has no column.

@@ -1,0 +1,216 @@
+//! References that were filled once all parts of a unit were there are emptied again before the parts go: in a circle, none could go
+//! before the other. A row that somebody has written to since is left as it is, and keeps what it refers to.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use super::UndoError;
+use super::decide::Fate;
+use super::find::Found;
+use super::look::{Foreseen, Spot, look};
+use super::piece::of_batch;
+use super::run::Worker;
+use super::scope::{Scope, UndoTable};
+use crate::event::Event;
+use crate::ident::{Key, RunId, TableName, UnitId};
+use crate::journal::{Parts, Postponed, Store, Undos};
+use crate::pg::{PgError, Session};
+use crate::restore::insert;
+use crate::restore::relinks::ChildTriggers;
+use crate::restore::split::Site;
+use crate::restore::waiting::Turn;
+
+/// Those of a restore that are filled.
+pub(super) async fn filled(
+    session: &Session,
+    bundle: &str,
+    restore: &RunId,
+) -> Result<Vec<Postponed>, UndoError> {
+    let mut all = Parts::new(session).postponed(bundle).await?;
+    all.retain(|p| p.filled && p.run == *restore);
+    all.reverse();
+    Ok(all)
+}
+
+/// Tables whose references cannot be emptied as things are, and why.
+pub(super) fn obstacles(scope: &Scope, filled: &[Postponed]) -> Vec<(TableName, String)> {
+    let written = |table: &&UndoTable| filled.iter().any(|p| p.table == table.name.to_string());
+    let tables = scope.tables.iter().filter(written);
+    let triggers = tables.map(|t| (t, ChildTriggers::of(&t.live, None, &[])));
+    triggers
+        .filter(|(_, triggers)| !triggers.fire.is_empty())
+        .map(|(table, triggers)| {
+            let reason = format!(
+                "triggers on UPDATE would fire as references within a circle are emptied again ({}); disable them for the undo if \
+                 the application can bear it",
+                triggers.fire.join(", ")
+            );
+            (table.name.clone(), reason)
+        })
+        .collect()
+}
+
+/// Those of units of which nothing will be kept: emptied in a row that stays, a reference would be lost. Where something is kept, the
+/// circle holds itself, and stays.
+pub(super) async fn of_units_that_go(
+    session: &Session,
+    scope: &Scope,
+    found: &Found,
+    filled: Vec<Postponed>,
+) -> Result<Vec<Postponed>, UndoError> {
+    let (undos, parts) = (Undos::new(session), Parts::new(session));
+    let mut going = Vec::new();
+    let mut by_unit: BTreeMap<UnitId, Vec<Postponed>> = BTreeMap::new();
+    for of in filled {
+        by_unit.entry(of.part.unit).or_default().push(of);
+    }
+    for (unit, filled) in by_unit {
+        let mut foreseen = Foreseen::default();
+        foresee(session, scope, &filled, &mut foreseen.emptied).await?;
+        let mut keeps = false;
+        for batch in parts.batches(&found.restore.run, unit).await? {
+            let previous = found.ended.last();
+            let restored = undos.batch_before(&found.restore.run, batch + 1, previous);
+            let Some(restored) = restored.await?.filter(|b| b.batch == batch) else {
+                continue;
+            };
+            let piece = of_batch(session, scope, restored, &HashSet::new()).await?;
+            let Some(piece) = piece else { continue };
+            let looked = look(session, scope, &piece, &foreseen).await?;
+            let mut fates = looked.fates.iter().flatten();
+            keeps |= fates.any(|f| matches!(f, Fate::Changed | Fate::Referenced));
+            let tables = 0..scope.tables.len();
+            let spots = tables.flat_map(|t| looked.going(t));
+            foreseen.going.extend(spots.map(|(_, spot)| spot.clone()));
+        }
+        if !keeps {
+            going.extend(filled);
+        }
+    }
+    Ok(going)
+}
+
+/// Where the rows lie whose columns would be NULL, for a plan.
+pub(super) async fn foresee(
+    session: &Session,
+    scope: &Scope,
+    filled: &[Postponed],
+    emptied: &mut HashMap<Spot, Vec<String>>,
+) -> Result<(), PgError> {
+    for of in filled {
+        let Some(table) = scope.place(&of.table).map(|t| &scope.tables[t]) else {
+            continue;
+        };
+        let triggers = ChildTriggers::default();
+        for spot in site(table, (of, false), &triggers).spots(session).await? {
+            let columns = of.columns.iter().cloned();
+            emptied.entry(spot).or_default().extend(columns);
+        }
+    }
+    Ok(())
+}
+
+fn site<'a>(
+    table: &'a UndoTable,
+    (of, last): (&'a Postponed, bool),
+    triggers: &'a ChildTriggers,
+) -> Site<'a> {
+    Site {
+        table: &table.live,
+        locator: &table.locator,
+        triggers,
+        of,
+        last,
+    }
+}
+
+impl Worker<'_> {
+    /// Empties them; true when it was stopped before the end.
+    pub(super) async fn empty_filled(&mut self) -> Result<bool, UndoError> {
+        for of in std::mem::take(&mut self.filled) {
+            let mut queue = VecDeque::from([(of.keys.clone(), Turn::first())]);
+            let mut refused = false;
+            while let Some((keys, turn)) = queue.pop_front() {
+                if self.interrupt.asked() {
+                    return Ok(true);
+                }
+                tokio::time::sleep(turn.pause_before()).await;
+                let last = queue.is_empty() && !refused;
+                match self.try_to_empty((&of, last), &keys).await {
+                    Ok(()) => {}
+                    Err(error) if self.lost(&error) => {
+                        self.reconnect(error).await?;
+                        queue.push_front((keys, turn));
+                    }
+                    Err(error) if error.is_general() => return Err(error.into()),
+                    Err(error) if keys.len() > 1 && error.sqlstate() == Some("57014") => {
+                        let (first, second) = keys.split_at(keys.len() / 2);
+                        queue.push_front((second.to_vec(), turn));
+                        queue.push_front((first.to_vec(), turn));
+                    }
+                    Err(error) if error.is_transient() && !turn.last() => {
+                        queue.push_back((keys, turn.next()));
+                    }
+                    Err(error) => {
+                        refused = true;
+                        self.tell_filled(&of, &keys, &error);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn try_to_empty(&mut self, of: (&Postponed, bool), keys: &[Key]) -> Result<(), PgError> {
+        let number = self.last_batch + 1;
+        let emptied = self.empty_transaction(of, keys, number).await;
+        if !matches!(emptied, Ok(true)) && !self.session.is_closed() {
+            self.session.batch("rolling back", "rollback").await?;
+        }
+        emptied?;
+        self.last_batch = number;
+        self.reconnects = 0;
+        Ok(())
+    }
+
+    /// False where an earlier attempt had committed.
+    async fn empty_transaction(
+        &self,
+        (of, last): (&Postponed, bool),
+        keys: &[Key],
+        number: i64,
+    ) -> Result<bool, PgError> {
+        let session = &self.session;
+        let limit = match keys.len() {
+            1 => self.settings.max_unit_time.max(self.limit),
+            _ => self.limit,
+        };
+        let Some(table) = self.scope.place(&of.table) else {
+            return Ok(true);
+        };
+        let begin = insert::begin(session, limit, self.limit);
+        session.batch("beginning a batch", &begin).await?;
+        let claim = Store::claim_batch(&self.run, number, &[]);
+        let claimed = session.ask("claiming a batch in the journal", &claim, &[]);
+        if claimed.await?.is_empty() {
+            return Ok(false);
+        }
+        let triggers = ChildTriggers::default();
+        let site = site(&self.scope.tables[table], (of, last), &triggers);
+        site.lock(session, keys).await?;
+        site.empty(session, keys).await?;
+        session.batch("committing a batch", "commit").await?;
+        Ok(true)
+    }
+
+    fn tell_filled(&self, of: &Postponed, keys: &[Key], error: &PgError) {
+        let table = self.scope.place(&of.table).map(|t| &self.scope.tables[t]);
+        if let Some((table, key)) = table.zip(keys.first()) {
+            (self.sink)(Event::ReferenceRefused {
+                table: table.name.clone(),
+                key: key.to_string(),
+                reason: error.refusal(),
+                sqlstate: error.sqlstate().map(str::to_owned),
+            });
+        }
+    }
+}

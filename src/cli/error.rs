@@ -1,6 +1,7 @@
 //! Turns the rooms' errors into one message, a hint, and an exit code.
 
 use crate::bundle::BundleError;
+use crate::catalog::RenameError;
 use crate::contacts::ContactsError;
 use crate::diff::DiffError;
 use crate::evidence::EvidenceError;
@@ -111,6 +112,12 @@ impl From<PgError> for Failure {
             message: error.to_string(),
             hint,
         }
+    }
+}
+
+impl From<RenameError> for Failure {
+    fn from(error: RenameError) -> Self {
+        Self::usage(error.to_string())
     }
 }
 

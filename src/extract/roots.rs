@@ -158,7 +158,9 @@ async fn matching(
     let locator = candidates.locator(table);
     let source = &candidates.tables[table].snapshot;
     let alias = quote_ident(&source.name.name);
-    let place = match (candidates.tables[table].key.is_empty(), source.kind) {
+    // Under other names, places are columns like others.
+    let placed = candidates.tables[table].key.is_empty() && source.stored.is_none();
+    let place = match (placed, source.kind) {
         (false, _) => String::new(),
         (true, TableKind::Partitioned) => format!("{alias}.tableoid, {alias}.ctid, "),
         (true, _) => format!("{alias}.ctid, "),

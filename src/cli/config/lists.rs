@@ -1,4 +1,5 @@
-//! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives; `[[identity]]`: what tells rows apart.
+//! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives; `[[identity]]`: what tells rows apart;
+//! `[[rename]]`: what has another name since the backup.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,7 @@ use jiff::SignedDuration;
 use toml::{Table, Value};
 
 use super::{known, text_of};
-use crate::catalog::IdentityRule;
+use crate::catalog::{IdentityRule, Rename};
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
 use crate::evidence::listing::Origin;
@@ -14,6 +15,7 @@ use crate::ident::TableName;
 
 const AUDIT: &[&str] = &["table", "live_sql", "snapshot_sql", "file", "slack"];
 const IDENTITY: &[&str] = &["table", "columns"];
+const RENAME: &[&str] = &["table", "column", "to"];
 const EXCLUDE: &[&str] = &["table", "reason", "live_sql", "snapshot_sql", "file"];
 
 /// How long after its start a transaction is taken to have been committed, where nothing else is said.
@@ -63,6 +65,35 @@ pub(super) fn identity(table: &Table) -> Result<IdentityRule, String> {
         columns: columns
             .ok_or("`columns` is a list of names; an empty one says that nothing tells")?,
     })
+}
+
+/// A table, or with `column` a column, that has the name `to` in live.
+pub(super) fn rename(table: &Table) -> Result<Rename, String> {
+    known(table, RENAME, "rename.")?;
+    let named = table_of(table)?;
+    let to = text_of(table, "to")?.ok_or("`to` is missing: the name in live")?;
+    let same = || "`to` is the name that it has already: take the entry out".to_owned();
+    match text_of(table, "column")? {
+        None => {
+            let to: TableName = to
+                .parse()
+                .map_err(|e: crate::ident::NameError| e.to_string())?;
+            if to == named {
+                return Err(same());
+            }
+            Ok(Rename::Table { from: named, to })
+        }
+        // As in `[[identity]]`, a column is written as it is.
+        Some(from) if from == to => Err(same()),
+        Some(from) if from.is_empty() || to.is_empty() => {
+            Err("a column's name is empty".to_owned())
+        }
+        Some(from) => Ok(Rename::Column {
+            table: named,
+            from,
+            to,
+        }),
+    }
 }
 
 fn table_of(table: &Table) -> Result<TableName, String> {

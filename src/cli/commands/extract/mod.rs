@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::catalog::merge_relations;
+use crate::catalog::{Renames, merge_relations};
 use crate::cli::args::{self, UndeterminedArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
@@ -27,13 +27,15 @@ use super::undecided::UndeterminedList;
 use super::{build, open_both};
 
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
-    let request = request(context, &args)?;
+    let mut request = request(context, &args)?;
     let both = open_both(context).await?;
     let Schemas {
         snapshot,
         live,
         mut pairs,
-    } = schemas(&both, &args.tables).await?;
+        renames,
+    } = schemas(&both, &context.config.renames, &args.tables).await?;
+    request.renames = renames;
     check_declared(context, &snapshot)?;
     let relations = merge_relations(&snapshot, &live, &context.config.relations);
     leave_out_unrelated(&args.tables.exclude_table, &relations, &mut pairs)?;
@@ -136,7 +138,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
         "relations": context.config.relations, "snapshot_time": snapshot_time.map(|t| t.to_string()),
         "window": selection.window.map(|w| w.to_string()), "transactions": sorted(&selection),
         "undetermined": format!("{:?}", args.undetermined), "exclude": context.config.exclusions,
-        "identity": context.config.identities,
+        "identity": context.config.identities, "rename": context.config.renames,
     });
     Ok(Request {
         patterns: patterns(&args.tables)?,
@@ -158,6 +160,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
         },
         exclusions: context.config.exclusions.clone(),
         identities: context.config.identities.clone(),
+        renames: Renames::default(),
         target,
     })
 }

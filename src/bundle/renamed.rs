@@ -1,0 +1,147 @@
+//! A bundle in the names that live has by now: tables and columns that were renamed after the bundle was made.
+//!
+//! Its files stay as they are. What the manifest says was renamed before is not renamed again.
+
+use crate::catalog::{Names, Rename, RenameError, Renames, Schema};
+use crate::diff::Unknowable;
+use crate::ident::TableName;
+
+use super::format::{Manifest, ManifestRename};
+use super::{Bundle, ManifestRelation, ManifestTable, RowIdentity};
+
+impl Names for Manifest {
+    /// Of a table outside the bundle, only those that something references it by.
+    fn columns(&self, table: &TableName) -> Option<Vec<&str>> {
+        let own = self.tables.iter().find(|t| t.table == *table);
+        let relations = self.relations.iter();
+        let referring = relations.clone().filter(|r| r.child == *table);
+        let referred = relations.filter(|r| r.parent == *table);
+        let mut columns: Vec<&str> = Vec::new();
+        columns.extend(
+            own.iter()
+                .flat_map(|t| t.columns.iter().map(|c| c.name.as_str())),
+        );
+        columns.extend(referring.flat_map(|r| r.child_columns.iter().map(String::as_str)));
+        columns.extend(referred.flat_map(|r| {
+            let told = r
+                .identity
+                .iter()
+                .flat_map(|i| i.columns.iter().map(|c| &c.0));
+            r.parent_columns.iter().chain(told).map(String::as_str)
+        }));
+        (!columns.is_empty()).then_some(columns)
+    }
+}
+
+impl Bundle {
+    /// The bundle in the names of `live`.
+    ///
+    /// Errors: an entry that leads nowhere in live, or of which nobody can say whether the bundle means what live calls so.
+    pub fn renamed(mut self, entries: &[Rename], live: &Schema) -> Result<Self, RenameError> {
+        let known = &self.manifest.renames;
+        let is_known = |entry: &Rename| known.iter().any(|k| k.is(entry));
+        let renames = Renames::check_since(entries, &self.manifest, live, is_known)?;
+        self.manifest.rename(&renames);
+        self.renames = renames;
+        Ok(self)
+    }
+
+    /// The manifest's tables, as the bundle's files name them.
+    pub(super) fn names_before(&self) -> impl Iterator<Item = TableName> {
+        self.manifest.tables.iter().map(|t| {
+            let mut renamed = self.renames.tables();
+            let before = renamed.find(|(_, now)| **now == t.table);
+            before.map_or_else(|| t.table.clone(), |(before, _)| before.clone())
+        })
+    }
+}
+
+impl Manifest {
+    fn rename(&mut self, renames: &Renames) {
+        if renames.is_empty() {
+            return;
+        }
+        let table = |name: &mut TableName| *name = renames.table(name).clone();
+        self.tables.iter_mut().for_each(|t| of_table(t, renames));
+        self.relations
+            .iter_mut()
+            .for_each(|r| of_relation(r, renames));
+        self.left_out.iter_mut().for_each(|l| table(&mut l.table));
+        self.exclusions.iter_mut().for_each(|e| table(&mut e.table));
+        self.roots.iter_mut().for_each(|r| table(&mut r.table));
+        for parent in &mut self.doubtful_parents {
+            renames.rename_all(&parent.parent, &mut parent.columns);
+            table(&mut parent.child);
+            table(&mut parent.parent);
+        }
+        self.unknowable
+            .iter_mut()
+            .for_each(|u| of_unknowable(u, renames));
+    }
+}
+
+fn of_table(table: &mut ManifestTable, renames: &Renames) {
+    let name = &table.table;
+    for column in &mut table.columns {
+        column.name = renames.column(name, &column.name).to_owned();
+    }
+    renames.rename_all(name, &mut table.key);
+    table.table = renames.table(name).clone();
+}
+
+fn of_relation(relation: &mut ManifestRelation, renames: &Renames) {
+    let (child, parent) = (&relation.child, &relation.parent);
+    renames.rename_all(child, &mut relation.child_columns);
+    renames.rename_all(parent, &mut relation.parent_columns);
+    for (column, _) in &mut relation.when {
+        *column = renames.column(child, column).to_owned();
+    }
+    if let Some(RowIdentity { columns, .. }) = &mut relation.identity {
+        for (column, _) in columns {
+            *column = renames.column(parent, column).to_owned();
+        }
+    }
+    relation.child = renames.table(child).clone();
+    relation.parent = renames.table(parent).clone();
+}
+
+/// Its tables are for people: found again by their names as shown.
+fn of_unknowable(unknowable: &mut Unknowable, renames: &Renames) {
+    let rename = |text: &mut String| {
+        if let Ok(name) = text.parse::<TableName>() {
+            *text = renames.table(&name).to_string();
+        }
+    };
+    unknowable
+        .born_and_gone
+        .iter_mut()
+        .for_each(|b| rename(&mut b.table));
+    unknowable
+        .may_be_stale
+        .iter_mut()
+        .for_each(|s| rename(&mut s.table));
+}
+
+impl From<Rename> for ManifestRename {
+    fn from(rename: Rename) -> Self {
+        match rename {
+            Rename::Table { from, to } => Self {
+                table: from,
+                column: None,
+                to: to.to_string(),
+            },
+            Rename::Column { table, from, to } => Self {
+                table,
+                column: Some(from),
+                to,
+            },
+        }
+    }
+}
+
+impl ManifestRename {
+    /// Whether it is what an entry says that names its table as the snapshot did.
+    pub fn is(&self, entry: &Rename) -> bool {
+        *self == Self::from(entry.clone())
+    }
+}

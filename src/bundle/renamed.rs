@@ -2,33 +2,36 @@
 //!
 //! Its files stay as they are. What the manifest says was renamed before is not renamed again.
 
-use crate::catalog::{Names, Rename, RenameError, Renames, Schema};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Names, Rename, Renames, Schema};
 use crate::diff::Unknowable;
 use crate::ident::TableName;
 
 use super::format::{Manifest, ManifestRename};
-use super::{Bundle, ManifestRelation, ManifestTable, RowIdentity};
+use super::{Bundle, BundleError, ManifestRelation, ManifestTable, RowIdentity};
 
-impl Names for Manifest {
-    /// Of a table outside the bundle, only those that something references it by.
+/// The names that a bundle has: of a table that is not its own, those of columns by which references know it.
+struct InBundle<'a> {
+    manifest: &'a Manifest,
+    relinked: BTreeMap<TableName, BTreeSet<String>>,
+}
+
+impl Names for InBundle<'_> {
     fn columns(&self, table: &TableName) -> Option<Vec<&str>> {
-        let own = self.tables.iter().find(|t| t.table == *table);
-        let relations = self.relations.iter();
-        let referring = relations.clone().filter(|r| r.child == *table);
-        let referred = relations.filter(|r| r.parent == *table);
-        let mut columns: Vec<&str> = Vec::new();
-        columns.extend(
-            own.iter()
-                .flat_map(|t| t.columns.iter().map(|c| c.name.as_str())),
-        );
-        columns.extend(referring.flat_map(|r| r.child_columns.iter().map(String::as_str)));
-        columns.extend(referred.flat_map(|r| {
-            let told = r
-                .identity
-                .iter()
-                .flat_map(|i| i.columns.iter().map(|c| &c.0));
-            r.parent_columns.iter().chain(told).map(String::as_str)
-        }));
+        let own = self.manifest.tables.iter().filter(|t| t.table == *table);
+        let own = own.flat_map(|t| t.columns.iter().map(|c| &c.name));
+        let relations = self.manifest.relations.iter();
+        let child = relations.clone().filter(|r| r.child == *table);
+        let child = child.flat_map(|r| r.child_columns.iter().chain(r.when.iter().map(|w| &w.0)));
+        let parent = relations.filter(|r| r.parent == *table);
+        let parent = parent.flat_map(|r| {
+            let told = r.identity.iter().flat_map(|i| &i.columns);
+            r.parent_columns.iter().chain(told.map(|c| &c.0))
+        });
+        let relinked = self.relinked.get(table).into_iter().flatten();
+        let all = own.chain(child).chain(parent).chain(relinked);
+        let columns: Vec<&str> = all.map(String::as_str).collect();
         (!columns.is_empty()).then_some(columns)
     }
 }
@@ -36,14 +39,57 @@ impl Names for Manifest {
 impl Bundle {
     /// The bundle in the names of `live`.
     ///
-    /// Errors: an entry that leads nowhere in live, or of which nobody can say whether the bundle means what live calls so.
-    pub fn renamed(mut self, entries: &[Rename], live: &Schema) -> Result<Self, RenameError> {
+    /// Errors: `Rename` for an entry that leads nowhere in live, or of which nobody can say whether the bundle means what live calls
+    /// so; as reading the listing of relinks has them.
+    pub fn renamed(mut self, entries: &[Rename], live: &Schema) -> Result<Self, BundleError> {
+        let before = InBundle {
+            manifest: &self.manifest,
+            relinked: self.relinked()?,
+        };
         let known = &self.manifest.renames;
         let is_known = |entry: &Rename| known.iter().any(|k| k.is(entry));
-        let renames = Renames::check_since(entries, &self.manifest, live, is_known)?;
+        let renames = Renames::check_since(entries, &before, live, is_known)?;
         self.manifest.rename(&renames);
         self.renames = renames;
         Ok(self)
+    }
+
+    /// Columns of tables that need not be in the manifest: references of theirs were set to NULL.
+    fn relinked(&self) -> Result<BTreeMap<TableName, BTreeSet<String>>, BundleError> {
+        let mut names: BTreeMap<TableName, BTreeSet<String>> = BTreeMap::new();
+        for record in self.relinks()? {
+            let record = record?;
+            let columns = names.entry(record.table).or_default();
+            columns.extend(record.key_columns);
+            columns.extend(record.columns);
+            columns.extend(record.compared);
+        }
+        Ok(names)
+    }
+
+    /// What the snapshot called a table of the manifest, and those of its columns that it called otherwise: its name, live's.
+    pub fn names_in_snapshot(&self, table: &ManifestTable) -> (TableName, Vec<(String, String)>) {
+        let mut tables = self.renames.tables();
+        let renamed = tables.find(|(_, now)| **now == table.table);
+        let in_bundle = renamed.map_or(&table.table, |(before, _)| before);
+        let known = &self.manifest.renames;
+        let mut of_tables = known.iter().filter(|r| r.column.is_none());
+        let of_table = of_tables.find(|r| r.to == in_bundle.to_string());
+        let before = of_table.map_or(in_bundle, |r| &r.table);
+        let column = |now: &str| {
+            let mut since = self.renames.columns();
+            let since = since.find(|(t, _, to)| *t == in_bundle && *to == now);
+            let bundled = since.map_or(now, |(_, from, _)| from);
+            let mut earlier = known
+                .iter()
+                .filter(|r| r.table == *before && r.to == bundled);
+            let earlier = earlier.find_map(|r| r.column.clone());
+            earlier.unwrap_or_else(|| bundled.to_owned())
+        };
+        let all = table.columns.iter();
+        let columns = all.map(|c| (column(&c.name), c.name.clone()));
+        let renamed = columns.filter(|(before, now)| before != now);
+        (before.clone(), renamed.collect())
     }
 
     /// The manifest's tables, as the bundle's files name them.

@@ -8,6 +8,7 @@ use crate::catalog::{IdentityRule, OnDelete, Relation, Rename};
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
 use crate::ident::ColumnRef;
+use crate::restore::Fill;
 
 use super::error::Failure;
 
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) exclusions: Vec<Exclusion>,
     pub(crate) identities: Vec<IdentityRule>,
     pub(crate) renames: Vec<Rename>,
+    pub(crate) fills: Vec<Fill>,
     /// SQL that says whom a record concerns.
     pub(crate) contacts: Vec<String>,
     pub(crate) on_conflict: Option<String>,
@@ -38,6 +40,7 @@ const TOP: &[&str] = &[
     "relation",
     "identity",
     "rename",
+    "fill",
     "audit",
     "exclude",
     "contacts",
@@ -88,6 +91,7 @@ impl Config {
         config.exclusions = each(&table, "exclude", lists::exclusion)?;
         config.identities = each(&table, "identity", lists::identity)?;
         config.renames = each(&table, "rename", lists::rename)?;
+        config.fills = each(&table, "fill", lists::fill)?;
         config.contacts = each(&table, "contacts", contacts)?;
         match table.get("restore") {
             None => {}

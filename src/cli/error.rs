@@ -134,6 +134,7 @@ impl From<DiffError> for Failure {
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
         let code = match &error {
+            BundleError::Rename(_) => Code::Usage,
             BundleError::NotABundle { .. } | BundleError::Full { .. } | BundleError::Io { .. } => {
                 Code::Usage
             }
@@ -225,6 +226,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Partly { .. } => Self::new(Code::Partly, error.to_string()),
             RestoreError::Case { .. }
             | RestoreError::NoTrigger { .. }
+            | RestoreError::Fill { .. }
             | RestoreError::Identity { .. } => Self::usage(error.to_string()),
             other => Self::refused(other.to_string()),
         }

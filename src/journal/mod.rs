@@ -10,6 +10,7 @@ mod holds;
 mod lock;
 mod records;
 mod relinks;
+mod renamed;
 mod resolved;
 mod schema;
 mod sequences;
@@ -21,6 +22,7 @@ pub use holds::{Hold, Holds, NewHold};
 pub use lock::RunLock;
 pub use records::{BatchRows, History, NewRun, QuarantinedUnit, Run};
 pub use relinks::{Relinked, RelinkedPlace, Relinks, Unlinked};
+pub use renamed::OldNames;
 pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
     ensure, ensure_holds, ensure_relinks, ensure_resolved, ensure_sequences, ensure_undos, exists,

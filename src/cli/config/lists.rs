@@ -1,5 +1,5 @@
 //! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives; `[[identity]]`: what tells rows apart;
-//! `[[rename]]`: what has another name since the backup.
+//! `[[rename]]`: what has another name since the backup; `[[fill]]`: values for columns that it did not have.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,12 @@ use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
 use crate::evidence::listing::Origin;
 use crate::ident::TableName;
+use crate::restore::Fill;
 
 const AUDIT: &[&str] = &["table", "live_sql", "snapshot_sql", "file", "slack"];
 const IDENTITY: &[&str] = &["table", "columns"];
 const RENAME: &[&str] = &["table", "column", "to"];
+const FILL: &[&str] = &["table", "column", "value"];
 const EXCLUDE: &[&str] = &["table", "reason", "live_sql", "snapshot_sql", "file"];
 
 /// How long after its start a transaction is taken to have been committed, where nothing else is said.
@@ -94,6 +96,27 @@ pub(super) fn rename(table: &Table) -> Result<Rename, String> {
             to,
         }),
     }
+}
+
+/// A value for a column that the backup did not have.
+pub(super) fn fill(table: &Table) -> Result<Fill, String> {
+    known(table, FILL, "fill.")?;
+    let value = match table.get("value") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Integer(n)) => n.to_string(),
+        Some(Value::Boolean(b)) => b.to_string(),
+        Some(_) => return Err("`value` is text, as the column's type reads it".to_owned()),
+        None => {
+            return Err(
+                "`value` is missing; a column that may be NULL is without an entry".to_owned(),
+            );
+        }
+    };
+    Ok(Fill {
+        table: table_of(table)?,
+        column: text_of(table, "column")?.ok_or("`column` is missing")?,
+        value,
+    })
 }
 
 fn table_of(table: &Table) -> Result<TableName, String> {

@@ -1,8 +1,9 @@
 //! What can go wrong with a bundle, each with the file, the cause and the way out.
 
-use crate::catalog::RenameError;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use crate::catalog::RenameError;
 
 use super::format::{FORMAT, FormatVersion};
 

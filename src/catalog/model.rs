@@ -236,6 +236,14 @@ impl Table {
         }
     }
 
+    /// The same where no alias follows.
+    pub fn from_alone(&self) -> String {
+        match self.stored {
+            None => self.from_sql(),
+            Some(_) => format!("{} t", self.from_sql()),
+        }
+    }
+
     fn from_with(&self, sample: &str) -> String {
         let name = self.stored_name().sql();
         let from = match self.kind {

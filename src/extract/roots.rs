@@ -45,7 +45,10 @@ pub(super) fn check(
                 Some(error) => return Err(error),
             },
             Some((_, Err(drift))) => drift.to_string(),
-            None => nowhere(root, pairs),
+            None => match request.renames.hint(root) {
+                hint if hint.is_empty() => nowhere(root, pairs),
+                hint => format!("live does not have this table{hint}"),
+            },
         };
         return Err(ExtractError::Root {
             table: root.clone(),

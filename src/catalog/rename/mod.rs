@@ -151,6 +151,14 @@ impl Renames {
         self.tables.get(old).unwrap_or(old)
     }
 
+    /// What to add where a table is looked for by its old name.
+    pub fn hint(&self, old: &TableName) -> String {
+        let hint = |new| {
+            format!("; it is {new} by now: all but [[rename]] and your own SQL uses live's names")
+        };
+        self.tables.get(old).map(hint).unwrap_or_default()
+    }
+
     /// Live's name of a column of a table that is named as before.
     pub fn column<'a>(&'a self, old: &TableName, column: &'a str) -> &'a str {
         let of_table = self.columns.get(old);

@@ -35,8 +35,8 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         mut pairs,
         renames,
     } = schemas(&both, &context.config.renames, &args.tables).await?;
+    check_declared(context, &snapshot, &renames)?;
     request.renames = renames;
-    check_declared(context, &snapshot)?;
     let relations = merge_relations(&snapshot, &live, &context.config.relations);
     leave_out_unrelated(&args.tables.exclude_table, &relations, &mut pairs)?;
     refuse_unreadable(&both, &pairs, EXCLUDE_UNRELATED)?;
@@ -193,12 +193,17 @@ fn keys(path: &std::path::Path) -> Result<Vec<Key>, Failure> {
 }
 
 /// A declared relation, or an identity, that names what is not there would be passed over.
-fn check_declared(context: &Context, snapshot: &crate::catalog::Schema) -> Result<(), Failure> {
+fn check_declared(
+    context: &Context,
+    snapshot: &crate::catalog::Schema,
+    renames: &Renames,
+) -> Result<(), Failure> {
     for rule in &context.config.identities {
         let Some(found) = snapshot.tables.get(&rule.table) else {
             return Err(Failure::usage(format!(
-                "[[identity]]: the snapshot has no table {}",
-                rule.table
+                "[[identity]]: the snapshot has no table {}{}",
+                rule.table,
+                renames.hint(&rule.table)
             )));
         };
         if let Some(missing) = rule.columns.iter().find(|c| found.column(c).is_none()) {
@@ -224,7 +229,8 @@ fn check_declared(context: &Context, snapshot: &crate::catalog::Schema) -> Resul
         for (table, columns) in sides {
             let Some(found) = snapshot.tables.get(table) else {
                 return Err(Failure::usage(format!(
-                    "[[relation]]: the snapshot has no table {table}"
+                    "[[relation]]: the snapshot has no table {table}{}",
+                    renames.hint(table)
                 )));
             };
             if let Some(missing) = columns.into_iter().find(|c| found.column(c).is_none()) {

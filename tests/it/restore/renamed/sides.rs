@@ -13,7 +13,7 @@ fn migrated() -> Incident {
     let snapshot = copy_database(&live);
     live.run(MIGRATION);
     let before = crate::support::dump(&live);
-    live.run(&NEW_LOSS());
+    live.run(&new_loss());
     let incident = Incident::between(snapshot, live, before);
     incident
         .case
@@ -21,8 +21,8 @@ fn migrated() -> Incident {
     incident
 }
 
-#[allow(non_snake_case)]
-fn NEW_LOSS() -> String {
+/// The loss in live's names.
+fn new_loss() -> String {
     LOSS.replace("files where owner ", "files where owner_id ")
         .replace("dossiers where id ", "app.cases where number ")
 }
@@ -57,6 +57,28 @@ fn diff_sees_no_difference_in_a_name() {
     assert!(text.contains("Heading was title"), "{text}");
 }
 
+/// The bound on rows born since counts by a column and a sequence that have other names in the backup.
+#[test]
+fn what_cannot_be_known_is_bounded() {
+    let incident = Incident::new(
+        "create table t (id serial primary key, v int); insert into t (v) select n from generate_series(1, 20) n",
+        "delete from t where id <= 2; insert into t (v) values (1), (2), (3); delete from t where id > 21;
+         alter table t rename to u; alter table u rename id to n; alter sequence t_id_seq rename to u_n_seq",
+    );
+    let entries =
+        "[[rename]]\ntable = 't'\nto = 'u'\n[[rename]]\ntable = 't'\ncolumn = 'id'\nto = 'n'\n";
+    incident.case.write("reinstate.toml", entries);
+    let found = incident.run(&["diff"]).expect_code(1).json();
+    let bound = &found["unknowable"]["born_and_gone"][0];
+    assert_eq!(bound["table"], "public.u", "{found:#}");
+    assert_eq!(
+        (&bound["column"], &bound["after"]),
+        (&"n".into(), &20.into()),
+        "{found:#}"
+    );
+    assert_eq!(bound["at_most"], 2, "{found:#}");
+}
+
 /// The condition is read by live's names; in a table without a key too.
 #[test]
 fn conditions_speak_live_names() {
@@ -78,7 +100,7 @@ fn conditions_speak_live_names() {
     assert_eq!(extracted.by_table("rows")["public.\"Visits\""], lost);
     let said = incident.run(&["extract", "-o", "other", "--root", "dossiers"]);
     let said = said.expect_code(2).stderr;
-    assert!(said.contains("dossiers"), "{said}");
+    assert!(said.contains("it is app.cases by now"), "{said}");
     let manifest: serde_json::Value =
         serde_json::from_str(&incident.case.read("bundle/manifest.json")).unwrap();
     assert_eq!(manifest["format"], "1.3");
@@ -90,6 +112,43 @@ fn conditions_speak_live_names() {
         renames.contains(&table) && renames.contains(&column),
         "{renames:?}"
     );
+}
+
+/// Lists of rows name keys by live's names, wherever they come from.
+#[test]
+fn lists_of_rows_speak_live_names() {
+    for rows in [
+        "snapshot_sql = \"select id as number, now() as deleted_at from dossiers where id = 4\"",
+        "live_sql = \"select 4 as number, now() as deleted_at\"",
+        "file = 'list.csv'",
+    ] {
+        let incident = migrated();
+        let list = incident.case.file("list.csv");
+        incident
+            .case
+            .write("list.csv", "number,deleted_at\n4,2040-01-01T00:00:00Z\n");
+        let rows = rows.replace("list.csv", list.to_str().unwrap());
+        for entry in [
+            format!("[[exclude]]\ntable = 'app.cases'\nreason = 'asked'\n{rows}\n"),
+            format!("[[audit]]\ntable = 'app.cases'\nslack = '9999h'\n{rows}\n"),
+        ] {
+            let whole = format!("{entry}{RENAMES}{RELATION}");
+            incident.case.write("reinstate.toml", &whole);
+            let output = incident
+                .for_people(&["extract", "--root", "app.cases"])
+                .ok();
+            let manifest: serde_json::Value =
+                serde_json::from_str(&incident.case.read("bundle/manifest.json")).unwrap();
+            match entry.contains("exclude") {
+                true => assert_eq!(manifest["totals"]["excluded"], 7, "{manifest:#}"),
+                false => {
+                    let dated = manifest["evidence"].to_string();
+                    assert!(dated.contains("audit"), "{dated} {}", output.stderr);
+                }
+            }
+            std::fs::remove_dir_all(incident.case.file("bundle")).unwrap();
+        }
+    }
 }
 
 /// A later backup may have either names, or some of both.

@@ -225,14 +225,14 @@ impl Table {
 
     /// The table as a FROM item, to be followed by an alias: `ONLY` keeps inheritance children apart.
     pub fn from_sql(&self) -> String {
-        self.from_with("")
+        self.sampled("")
     }
 
     /// The same of a sample of its pages: `sample` is a TABLESAMPLE clause.
     pub fn sample_sql(&self, alias: &str, sample: &str) -> String {
         match self.stored {
             None => format!("{} {alias} {sample}", self.from_sql()),
-            Some(_) => format!("{} {alias}", self.from_with(sample)),
+            Some(_) => format!("{} {alias}", self.sampled(sample)),
         }
     }
 
@@ -244,7 +244,7 @@ impl Table {
         }
     }
 
-    fn from_with(&self, sample: &str) -> String {
+    fn sampled(&self, sample: &str) -> String {
         let name = self.stored_name().sql();
         let from = match self.kind {
             TableKind::Partitioned => name,

@@ -24,7 +24,7 @@ mod wal;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::catalog::{Relation, Rename, Renames, Schema, introspect};
+use crate::catalog::{Relation, Rename, Renames, Schema, guess_renames, introspect};
 use crate::clock::Clock;
 use crate::ident::TableName;
 use crate::pg::{Session, same_database};
@@ -68,6 +68,8 @@ pub struct Examination {
     pub suspects: Vec<Suspect>,
     /// Live's schema; the snapshot's where live could not be read.
     pub schema: Option<Schema>,
+    /// What may have been renamed since the backup.
+    pub renames: Vec<Rename>,
     /// The time of the last transaction that the snapshot replayed, where it says so (RFC 3339).
     pub snapshot_time: Option<String>,
     /// Tables of live with dead rows that can be evidence: they are not read.
@@ -83,6 +85,7 @@ pub async fn examine(given: &Given<'_>) -> Examination {
     references(given, live.as_ref(), snapshot.as_ref(), &mut exam).await;
     if let (Some(live), Some(snapshot)) = (&live, &snapshot) {
         compare(given, live, snapshot, &mut exam.findings).await;
+        exam.renames = guess_renames(snapshot, live);
     }
     exam.schema = live.or(snapshot);
     exam

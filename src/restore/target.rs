@@ -10,7 +10,7 @@ use crate::pg::copy::{escape, raw_fields, unescape};
 use super::Batch;
 use super::RestoreError;
 use super::conflict::Probe;
-use super::fields::Fields;
+use super::fields::{self, Fields};
 use super::fill::{self, Fill};
 use super::kept::Kept;
 use super::retype::{Retyped, Rewrite};
@@ -295,26 +295,6 @@ fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetR
         })
 }
 
-/// Where a table may have gone that live lacks: one with the very same columns.
-fn or_renamed(table: &ManifestTable, live: &Schema) -> String {
-    let columns = |names: &mut Vec<&str>| names.sort_unstable();
-    let mut wanted: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
-    columns(&mut wanted);
-    let alike = live.tables.values().filter(|t| {
-        let mut has: Vec<&str> = t.columns.iter().map(|c| c.name.as_str()).collect();
-        columns(&mut has);
-        has == wanted
-    });
-    let alike: Vec<String> = alike.map(|t| t.name.to_string()).collect();
-    match alike.as_slice() {
-        [] => ". If it was renamed, say so: [[rename]] in reinstate.toml".to_owned(),
-        likely => format!(
-            ". If it was renamed (live's {} has the same columns), say so: [[rename]] in reinstate.toml",
-            likely.join(" and ")
-        ),
-    }
-}
-
 fn target_table(
     table: &ManifestTable,
     live: &Schema,
@@ -331,7 +311,7 @@ fn target_table(
     let Some(found) = live.tables.get(&name) else {
         return refuse(format!(
             "live does not have this table; create it, or extract without it{}",
-            or_renamed(table, live)
+            fields::or_renamed(table, live)
         ));
     };
     if found.kind == TableKind::Foreign {
@@ -343,26 +323,8 @@ fn target_table(
             "live lacks its key column {missing}; where it was renamed, say so: [[rename]] in reinstate.toml"
         ));
     }
-    let lacking: Vec<&str> = found
-        .columns
-        .iter()
-        .filter(|c| c.not_null && !c.has_default && !c.generated && fields.place(&c.name).is_none())
-        .filter(|c| !fills.iter().any(|f| f.column == c.name))
-        .map(|c| c.name.as_str())
-        .collect();
-    if !lacking.is_empty() {
-        return refuse(format!(
-            "live has NOT NULL columns without a default that the backup did not have: {}; give them a default, or say what restored \
-             rows hold there ([[fill]] in reinstate.toml: table, column, value){}",
-            lacking.join(", "),
-            match fields.dropped(found).as_slice() {
-                [] => String::new(),
-                gone => format!(
-                    ". The backup's {} is not in live: where that was renamed, say so ([[rename]])",
-                    gone.join(", ")
-                ),
-            }
-        ));
+    if let Some(reason) = fields.lacking(found, &fills) {
+        return refuse(reason);
     }
     let Some(key_fields) = fields.all(&table.key) else {
         let retyped = fields

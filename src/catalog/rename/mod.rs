@@ -12,8 +12,11 @@ use crate::ident::{TableName, quote_ident, shown};
 use super::model::{ForeignKey, Schema, Stored, Table, Unique};
 
 mod check;
+mod guess;
 #[cfg(test)]
 mod tests;
+
+pub use guess::guess_renames;
 
 /// An entry of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

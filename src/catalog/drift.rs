@@ -112,10 +112,10 @@ pub enum Drift {
     OnlyInLive,
     /// Both have it, but a role may not read it: on the snapshot, in live, or both.
     Unreadable {
-        /// The snapshot's role.
-        snapshot: bool,
-        /// Live's role.
-        live: bool,
+        /// What the snapshot calls it, where its role may not.
+        snapshot: Option<TableName>,
+        /// What live calls it, where its role may not.
+        live: Option<TableName>,
     },
     /// Both have it, but it cannot or should not be compared, for this reason.
     Skipped(String),
@@ -126,12 +126,10 @@ impl std::fmt::Display for Drift {
         f.write_str(match self {
             Self::OnlyInSnapshot => "live does not have this table",
             Self::OnlyInLive => "the snapshot does not have this table",
-            Self::Unreadable { live: false, .. } => {
+            Self::Unreadable { live: None, .. } => {
                 "the snapshot's role may not read it: grant SELECT"
             }
-            Self::Unreadable {
-                snapshot: false, ..
-            } => "live's role may not read it: grant SELECT",
+            Self::Unreadable { snapshot: None, .. } => "live's role may not read it: grant SELECT",
             Self::Unreadable { .. } => "neither side's role may read it: grant SELECT",
             Self::Skipped(reason) => reason,
         })
@@ -180,10 +178,11 @@ fn pair(snapshot: &Table, live: &Table, recoded: bool) -> Result<Box<Comparable>
     if let Some(extension) = snapshot.extension.as_ref().or(live.extension.as_ref()) {
         return skip(format!("belongs to extension {extension}"));
     }
+    let unreadable = |t: &Table| (!t.readable).then(|| t.stored_name().clone());
     if !snapshot.readable || !live.readable {
         return Err(Drift::Unreadable {
-            snapshot: !snapshot.readable,
-            live: !live.readable,
+            snapshot: unreadable(snapshot),
+            live: unreadable(live),
         });
     }
     let common: Vec<&Column> = snapshot

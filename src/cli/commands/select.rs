@@ -150,17 +150,18 @@ pub(super) fn leave_out_unrelated(
 }
 
 /// A table that cannot be read could hide any number of losses. `or_else` is the way out beside the rights.
-pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs, or_else: &str) -> Result<(), Failure> {
+pub(super) fn refuse_unreadable<'p>(
+    both: &Both,
+    pairs: &'p Pairs,
+    or_else: &str,
+) -> Result<(), Failure> {
     let unreadable = |side: usize| -> Vec<&TableName> {
-        let of_side = |drift: &Drift| match drift {
-            Drift::Unreadable { snapshot, live } => [*snapshot, *live][side],
-            _ => false,
+        let of_side = |drift: &'p Drift| match drift {
+            Drift::Unreadable { snapshot, live } => [snapshot, live][side].as_ref(),
+            _ => None,
         };
-        pairs
-            .iter()
-            .filter(|(_, pair)| pair.as_ref().is_err_and(of_side))
-            .map(|(name, _)| name)
-            .collect()
+        let drifts = pairs.iter().filter_map(|(_, pair)| pair.as_ref().err());
+        drifts.filter_map(of_side).collect()
     };
     let mut messages = Vec::new();
     let mut grants = Vec::new();

@@ -39,10 +39,10 @@ pub(super) async fn split(
             }
             Err(Drift::OnlyInSnapshot) => "it does not have that table".to_owned(),
             Err(Drift::OnlyInLive) => continue,
-            Err(Drift::Unreadable { .. }) => {
+            Err(Drift::Unreadable { live, .. }) => {
                 format!(
                     "role {role} may not read it (GRANT SELECT ON {} TO {role})",
-                    name.sql()
+                    live.as_ref().unwrap_or(&name).sql()
                 )
             }
             Err(Drift::Skipped(reason)) => reason,

@@ -30,6 +30,7 @@ pub(super) const MIGRATION: &str = "
     create schema app;
     alter table dossiers rename to cases; alter table cases set schema app;
     alter table app.cases rename id to number; alter table app.cases rename title to \"Heading\";
+    alter table users rename email to address;
     alter table champs rename to fields; alter table fields rename dossier_id to case_id;
     alter table visits rename to \"Visits\";
     alter table files rename owner to owner_id; alter table files rename kind to owner_type;
@@ -47,6 +48,10 @@ to = "number"
 table = "app.cases"
 column = "title"
 to = "Heading"
+[[rename]]
+table = "users"
+column = "email"
+to = "address"
 [[rename]]
 table = "champs"
 to = "fields"
@@ -76,6 +81,13 @@ pub(super) const RELATION: &str = "
 from = 'files(owner_id)'
 to = 'app.cases(number)'
 when = { owner_type = 'Dossier' }
+[[identity]]
+table = 'users'
+columns = ['address']
+[[exclude]]
+table = 'app.cases'
+reason = 'nobody asked'
+live_sql = 'select 0 as number where false'
 ";
 
 /// The same in the names of before.
@@ -84,6 +96,13 @@ pub(super) const OLD_RELATION: &str = "
 from = 'files(owner)'
 to = 'dossiers(id)'
 when = { kind = 'Dossier' }
+[[identity]]
+table = 'users'
+columns = ['email']
+[[exclude]]
+table = 'dossiers'
+reason = 'nobody asked'
+live_sql = 'select 0 as id where false'
 ";
 
 /// A bundle in the old names, of a live that has the new ones by now.
@@ -130,6 +149,22 @@ fn after_the_bundle_was_made() {
     Ledger::of(&incident.restore().ok()).expect(&[("inserted", LOST)]);
     assert_eq!(dump(&incident.live), incident.before);
     Ledger::of(&incident.restore().ok()).expect(&[("already_present", LOST)]);
+}
+
+/// A parent that was created again is told by a column that has another name since.
+#[test]
+fn a_parent_is_told_by_its_new_names() {
+    let incident = migrated_after_extract();
+    incident
+        .live
+        .run("update users set address = 'somebody else' where id = 5");
+    let out = Ledger::of(&incident.restore().expect_code(4));
+    assert_eq!(out.by_table("quarantined")["app.cases"], 1);
+    let reason = incident.quarantine()[0]["reason"].to_string();
+    assert!(
+        reason.contains("public.users 5") && reason.contains("by address"),
+        "{reason}"
+    );
 }
 
 /// The journal has the old names: nothing is guessed of it, and it can be told.

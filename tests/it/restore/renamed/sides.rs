@@ -57,6 +57,59 @@ fn diff_sees_no_difference_in_a_name() {
     assert!(text.contains("Heading was title"), "{text}");
 }
 
+/// A table that is cut into ranges and pages, by key and by place.
+#[test]
+fn a_large_table_is_cut_by_its_new_names() {
+    for key in ["primary key", ""] {
+        let incident = Incident::new(
+            &format!(
+                "create table t (id int {key}, pad text);
+                 insert into t select n, repeat('x', n % 7) from generate_series(1, 150000) n; analyze t"
+            ),
+            "delete from t where id % 50000 = 3; update t set pad = 'edited' where id = 77777;
+             alter table t rename to u; alter table u rename id to n; alter table u rename pad to filling",
+        );
+        let entries =
+            "[[rename]]\ntable = 't'\nto = 'u'\n[[rename]]\ntable = 't'\ncolumn = 'id'\nto = 'n'\n
+                       [[rename]]\ntable = 't'\ncolumn = 'pad'\nto = 'filling'\n";
+        incident.case.write("reinstate.toml", entries);
+        let found = incident
+            .run(&["diff", "--depth", "rows"])
+            .expect_code(1)
+            .json();
+        let totals = &found["totals"];
+        let bag = u64::from(key.is_empty());
+        assert_eq!(totals["deleted"], 3 + bag, "{found:#}");
+        assert_eq!(totals["inserted"], bag, "{found:#}");
+    }
+}
+
+/// What is not allowed is granted in the names of the database that forbids it.
+#[test]
+fn rights_are_granted_by_the_names_of_each_side() {
+    let incident = migrated();
+    let role = format!(
+        "{}_reader",
+        incident.snapshot.query_text("select current_database()")
+    );
+    let grants = format!("create role {role} login; grant usage on schema public to {role}");
+    incident.snapshot.run(&grants);
+    let output = incident
+        .command(&["diff"])
+        .env("REINSTATE_SNAPSHOT", incident.snapshot.conninfo_as(&role))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    incident
+        .snapshot
+        .run(&format!("drop owned by {role}; drop role {role}"));
+    assert!(
+        said.contains("snapshot: role") && said.contains("public.dossiers"),
+        "{said}"
+    );
+    assert!(!said.contains("app.cases"), "{said}");
+}
+
 /// The bound on rows born since counts by a column and a sequence that have other names in the backup.
 #[test]
 fn what_cannot_be_known_is_bounded() {

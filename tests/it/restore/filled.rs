@@ -199,3 +199,21 @@ fn a_run_goes_on_with_other_values() {
     Ledger::of(&incident.undo().ok()).expect(&[("removed", 6)]);
     assert_eq!(dump(&incident.live), incident.after_loss);
 }
+
+/// What the value meets in live is the server's to say: the unit stays out, the others come.
+#[test]
+fn a_value_that_is_taken_leaves_the_unit_out() {
+    let incident = incident();
+    incident.live.run(
+        "alter table posts add unique (title, kind);
+         insert into posts (id, title, kind) values (99, 'title 2', 'standard')",
+    );
+    let done = Ledger::of(&incident.restore().expect_code(4));
+    done.expect(&[("inserted", 4), ("quarantined", 2)]);
+    let left = &incident.quarantine()[0];
+    assert_eq!(
+        (&left["sqlstate"], &left["root"]["key"][0]),
+        (&"23505".into(), &"2".into())
+    );
+    Ledger::of(&incident.undo().ok()).expect(&[("removed", 4)]);
+}

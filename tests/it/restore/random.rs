@@ -15,6 +15,7 @@ mod expected;
 mod kinds;
 mod loss;
 mod relinks;
+mod renamed;
 mod rows;
 mod schema;
 
@@ -87,9 +88,15 @@ impl Scene {
         }
         let orphans = live.count(&loss::dangling(&world));
         let incident = Incident::between(snapshot, live, before);
-        incident
-            .case
-            .write("reinstate.toml", &ddl::declared(&tables));
+        let mut config = ddl::declared(&tables);
+        if dice.chance(30) {
+            let (sql, entries) = renamed::rename(dice, &tables);
+            told.push_str(&sql);
+            incident.snapshot.run(&sql);
+            config.push_str(&entries);
+        }
+        told.push_str(&config);
+        incident.case.write("reinstate.toml", &config);
         Self {
             turn,
             incident,

@@ -4,6 +4,8 @@
 //! snapshot, a loss. Then the program as a user runs it: diff, extract, plan, restore, verify, undo, restore again; and
 //! after each the dump is what it must be. The generator and the oracle use no code of the program.
 //!
+//! Now and then the backup is from before a migration that renamed tables and columns (`renamed`).
+//!
 //! What deletion does by SET NULL and SET DEFAULT stays as it is, for nothing proves that it was the deletion; but for `relinks`,
 //! which fills it all.
 //!

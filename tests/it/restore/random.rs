@@ -91,7 +91,7 @@ impl Scene {
         let orphans = live.count(&loss::dangling(&world));
         let incident = Incident::between(snapshot, live, before);
         let mut config = ddl::declared(&tables);
-        if dice.chance(30) {
+        if dice.chance(50) {
             let (sql, entries) = renamed::rename(dice, &tables);
             told.push_str(&sql);
             incident.snapshot.run(&sql);

@@ -15,7 +15,7 @@ use crate::journal::{self, History, Store};
 use crate::pg::{PgError, Session};
 use crate::restore::excluded::{Dropped, Excluded, Rules, dropped};
 use crate::restore::{
-    Batch, Presence, Replacements, Resolution, RestoreError, Targets, look, relinks_in_live,
+    Batch, Fill, Presence, Replacements, Resolution, RestoreError, Targets, look, relinks_in_live,
 };
 
 use bags::Bags;
@@ -159,11 +159,12 @@ pub async fn verify(
     session: &Session,
     bundle: &Bundle,
     rules: Rules<'_>,
+    fills: &[Fill],
     sink: Sink<'_>,
 ) -> Result<Verified, VerifyError> {
     session.look_up_by_key().await?;
     let live = introspect(session).await?;
-    let mut targets = Targets::find(bundle, &live)?;
+    let mut targets = Targets::find(bundle, &live, fills)?;
     let not_compared = not_compared(&mut targets);
     let history = known(session, bundle).await?;
     let declared = rules.declared;
@@ -224,7 +225,12 @@ pub async fn verify(
 fn not_compared(targets: &mut Targets) -> Vec<NotCompared> {
     let mut all = Vec::new();
     for target in &mut targets.tables {
+        let filled = target.fills.iter().map(|f| f.column.clone());
         let reasons = [
+            (
+                filled.collect(),
+                "the backup did not have it; restored rows hold what [[fill]] says",
+            ),
             (target.dropped.clone(), "live no longer has it"),
             (
                 target.leave_out_incomparable(),

@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::catalog::RenameError;
+
 use super::format::{FORMAT, FormatVersion};
 
 /// The way out of damage, whatever its kind.
@@ -14,6 +16,9 @@ const DAMAGED: &str =
 /// Files inside a bundle are named relative to it, everything else as the caller gave it.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
+    /// What the configuration says was renamed cannot be followed.
+    #[error(transparent)]
+    Rename(#[from] RenameError),
     /// Something stands where the bundle was to go.
     #[error(
         "{} exists already, and a bundle is never written over: choose another place, or move it away first",

@@ -21,6 +21,7 @@ mod names;
 mod partial;
 mod reader;
 mod relinks;
+mod renamed;
 mod restore_text;
 mod rows;
 mod units;
@@ -29,9 +30,9 @@ mod writer;
 pub use error::BundleError;
 pub use format::{
     DoubtfulParent, Evidence, FORMAT, FormatVersion, LeftOut, Manifest, ManifestColumn,
-    ManifestDraft, ManifestExclusion, ManifestFile, ManifestRelation, ManifestTable, Need,
-    RelinkRecord, RootFilter, RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild,
-    Totals, UnitRecord, Window,
+    ManifestDraft, ManifestExclusion, ManifestFile, ManifestRelation, ManifestRename,
+    ManifestTable, Need, RelinkRecord, RootFilter, RowEvidence, RowIdentity, RowName, Source,
+    SourceSum, ToolBuild, Totals, UnitRecord, Window,
 };
 pub use reader::Bundle;
 pub use relinks::Relinks;

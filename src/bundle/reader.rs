@@ -8,6 +8,7 @@ use super::digest::sha256;
 use super::format::{Manifest, UnitRecord};
 use super::names::{MANIFEST, MANIFEST_DIGEST};
 use super::{BundleError, BundleId, BundleRows, Units, check};
+use crate::catalog::Renames;
 use crate::ident::UnitId;
 
 /// A bundle whose every file was found to be what its manifest says.
@@ -19,6 +20,8 @@ pub struct Bundle {
     pub id: BundleId,
     /// Where the bundle lies.
     pub dir: PathBuf,
+    /// What live calls otherwise since the bundle was made: the manifest here, and all that is read of the bundle, has live's names.
+    pub renames: Renames,
 }
 
 impl Bundle {
@@ -46,6 +49,7 @@ impl Bundle {
             manifest,
             id,
             dir: dir.to_owned(),
+            renames: Renames::default(),
         })
     }
 

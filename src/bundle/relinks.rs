@@ -4,12 +4,17 @@ use super::format::RelinkRecord;
 use super::frames::LineReader;
 use super::names::{LISTINGS, RELINKS};
 use super::{Bundle, BundleError};
+use crate::catalog::Renames;
+use crate::ident::TableName;
 
 /// The references of a bundle that the deletion set to NULL or to their default, in the order in which `extract` listed them:
 /// those of one relation are neighbours. After an error it has no more.
 pub struct Relinks {
     lines: LineReader,
     tables: usize,
+    /// The names that the records have for the tables of the manifest.
+    parents: Vec<TableName>,
+    renames: Renames,
     units: u64,
     read: u64,
     ended: bool,
@@ -22,6 +27,8 @@ impl Bundle {
         Ok(Relinks {
             lines: LineReader::open(&self.dir, LISTINGS[RELINKS], 0)?,
             tables: self.manifest.tables.len(),
+            parents: self.names_before().collect(),
+            renames: self.renames.clone(),
             units: self.manifest.totals.units,
             read: 0,
             ended: false,
@@ -53,12 +60,32 @@ impl Relinks {
         } else if !fits {
             "columns and values do not belong together"
         } else {
-            return Ok(Some(record));
+            return Ok(Some(self.renamed(record)));
         };
         Err(BundleError::inconsistent(
             file,
             format!("line {}: {fault}", self.read),
         ))
+    }
+}
+
+impl Relinks {
+    /// The record in live's names.
+    fn renamed(&self, mut record: RelinkRecord) -> RelinkRecord {
+        if self.renames.is_empty() {
+            return record;
+        }
+        for columns in [
+            &mut record.key_columns,
+            &mut record.columns,
+            &mut record.compared,
+        ] {
+            self.renames.rename_all(&record.table, columns);
+        }
+        let parent = &self.parents[record.parent.table];
+        self.renames.rename_all(parent, &mut record.parent_columns);
+        record.table = self.renames.table(&record.table).clone();
+        record
     }
 }
 

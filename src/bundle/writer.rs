@@ -257,6 +257,7 @@ fn complete(
         window: draft.window,
         settings_digest: draft.settings_digest,
         schema_fingerprint: draft.schema_fingerprint,
+        renames: draft.renames,
         roots: draft.roots,
         tables,
         insertion_order: draft.insertion_order,

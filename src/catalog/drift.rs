@@ -10,6 +10,10 @@ use super::rowhash::{HashExpressions, HashedColumn, hash_expressions};
 /// How one table differs between snapshot and live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableDrift {
+    /// What the snapshot calls the table, where that is not live's name.
+    pub renamed: Option<TableName>,
+    /// Columns that the snapshot calls otherwise: its name, live's name.
+    pub renamed_columns: Vec<(String, String)>,
     /// Columns that only the snapshot has.
     pub only_in_snapshot: Vec<String>,
     /// Columns that only live has.
@@ -21,12 +25,18 @@ pub struct TableDrift {
 impl TableDrift {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.only_in_snapshot.is_empty() && self.only_in_live.is_empty() && self.retyped.is_empty()
+        self.sentence().is_none()
     }
 
     /// One line for people, or `None` without drift.
     pub fn sentence(&self) -> Option<String> {
         let mut parts = Vec::new();
+        if let Some(before) = &self.renamed {
+            parts.push(format!("was {before} in the snapshot"));
+        }
+        for (before, now) in &self.renamed_columns {
+            parts.push(format!("{now} was {before}"));
+        }
         if !self.only_in_snapshot.is_empty() {
             parts.push(format!(
                 "only in snapshot: {}",
@@ -102,10 +112,10 @@ pub enum Drift {
     OnlyInLive,
     /// Both have it, but a role may not read it: on the snapshot, in live, or both.
     Unreadable {
-        /// The snapshot's role.
-        snapshot: bool,
-        /// Live's role.
-        live: bool,
+        /// What the snapshot calls it, where its role may not.
+        snapshot: Option<TableName>,
+        /// What live calls it, where its role may not.
+        live: Option<TableName>,
     },
     /// Both have it, but it cannot or should not be compared, for this reason.
     Skipped(String),
@@ -116,12 +126,10 @@ impl std::fmt::Display for Drift {
         f.write_str(match self {
             Self::OnlyInSnapshot => "live does not have this table",
             Self::OnlyInLive => "the snapshot does not have this table",
-            Self::Unreadable { live: false, .. } => {
+            Self::Unreadable { live: None, .. } => {
                 "the snapshot's role may not read it: grant SELECT"
             }
-            Self::Unreadable {
-                snapshot: false, ..
-            } => "live's role may not read it: grant SELECT",
+            Self::Unreadable { snapshot: None, .. } => "live's role may not read it: grant SELECT",
             Self::Unreadable { .. } => "neither side's role may read it: grant SELECT",
             Self::Skipped(reason) => reason,
         })
@@ -170,10 +178,11 @@ fn pair(snapshot: &Table, live: &Table, recoded: bool) -> Result<Box<Comparable>
     if let Some(extension) = snapshot.extension.as_ref().or(live.extension.as_ref()) {
         return skip(format!("belongs to extension {extension}"));
     }
+    let unreadable = |t: &Table| (!t.readable).then(|| t.stored_name().clone());
     if !snapshot.readable || !live.readable {
         return Err(Drift::Unreadable {
-            snapshot: !snapshot.readable,
-            live: !live.readable,
+            snapshot: unreadable(snapshot),
+            live: unreadable(live),
         });
     }
     let common: Vec<&Column> = snapshot
@@ -295,7 +304,14 @@ fn table_drift(snapshot: &Table, live: &Table) -> TableDrift {
                 .then(|| (s.name.clone(), s.type_name.clone(), l.type_name.clone()))
         })
         .collect();
+    let stored = snapshot.stored.iter();
+    let names = stored.flat_map(|s| s.columns.iter().zip(&snapshot.columns));
     TableDrift {
+        renamed: (*snapshot.stored_name() != snapshot.name).then(|| snapshot.stored_name().clone()),
+        renamed_columns: names
+            .filter(|(before, now)| **before != now.name)
+            .map(|(before, now)| (before.clone(), now.name.clone()))
+            .collect(),
         only_in_snapshot: missing_in(snapshot, live),
         only_in_live: missing_in(live, snapshot),
         retyped,

@@ -106,6 +106,7 @@ async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid)
                 triggers: Vec::new(),
                 insert_rules: Vec::new(),
                 correlation: None,
+                stored: None,
             },
         );
     }

@@ -194,7 +194,7 @@ pub fn typed_list<'a>(
         "(select null::int8 as reinstate_n, {names} from {} where false
           union all
           select k.n, {} from {}) {alias}",
-        table.from_sql(),
+        table.from_alone(),
         casts.join(", "),
         Locator::by_columns(columns.iter().copied()).list(values),
         names = names.join(", "),

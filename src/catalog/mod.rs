@@ -14,6 +14,7 @@ mod model;
 mod pages;
 mod pattern;
 mod relation;
+mod rename;
 mod rowhash;
 
 pub use content::{COMMITTED, content_digest};
@@ -22,9 +23,11 @@ pub use fingerprint::fingerprint;
 pub use introspect::introspect;
 pub use lookup::{Locator, typed_list};
 pub use model::{
-    Collation, Column, ForeignKey, Identity, OnDelete, Schema, Table, TableKind, Trigger, Unique,
+    Collation, Column, ForeignKey, Identity, OnDelete, Schema, Stored, Table, TableKind, Trigger,
+    Unique,
 };
 pub use pages::PageSlices;
 pub use pattern::{PatternError, TablePatterns, nearest_table};
 pub use relation::{IdentityRule, Relation, merge_relations};
+pub use rename::{Names, Rename, RenameError, Renames, guess_renames};
 pub use rowhash::{HashExpressions, HashedColumn, hash_expressions};

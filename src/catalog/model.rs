@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::ident::TableName;
 
+use super::rename::renamed_from;
+
 /// What kind of relation a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -201,6 +203,18 @@ pub struct Table {
     pub bytes: u64,
     /// How well the physical order follows the first key column, in percent; `None` when never analysed.
     pub correlation: Option<u8>,
+    /// What the database itself calls it, where it is spoken of in other names ([`super::Renames`]).
+    #[serde(skip)]
+    pub stored: Option<Stored>,
+}
+
+/// The names that a database has for a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name.
+    pub name: TableName,
+    /// Its columns' names, in table order.
+    pub columns: Vec<String>,
 }
 
 impl Table {
@@ -209,12 +223,63 @@ impl Table {
         self.columns.iter().find(|c| c.name == name)
     }
 
-    /// The table as a FROM item: `ONLY` keeps inheritance children apart.
+    /// The table as a FROM item, to be followed by an alias: `ONLY` keeps inheritance children apart.
     pub fn from_sql(&self) -> String {
-        match self.kind {
-            TableKind::Partitioned => self.name.sql(),
-            TableKind::Plain | TableKind::Foreign => format!("only {}", self.name.sql()),
+        self.sampled("")
+    }
+
+    /// The same of a sample of its pages: `sample` is a TABLESAMPLE clause.
+    pub fn sample_sql(&self, alias: &str, sample: &str) -> String {
+        match self.stored {
+            None => format!("{} {alias} {sample}", self.from_sql()),
+            Some(_) => format!("{} {alias}", self.sampled(sample)),
         }
+    }
+
+    /// The same where no alias follows.
+    pub fn from_alone(&self) -> String {
+        match self.stored {
+            None => self.from_sql(),
+            Some(_) => format!("{} t", self.from_sql()),
+        }
+    }
+
+    fn sampled(&self, sample: &str) -> String {
+        let name = self.stored_name().sql();
+        let from = match self.kind {
+            TableKind::Partitioned => name,
+            TableKind::Plain | TableKind::Foreign => format!("only {name}"),
+        };
+        match &self.stored {
+            None => from,
+            Some(stored) => renamed_from(self, stored, &from, sample),
+        }
+    }
+
+    /// What the database itself calls it.
+    pub fn stored_name(&self) -> &TableName {
+        self.stored.as_ref().map_or(&self.name, |s| &s.name)
+    }
+
+    /// What the database itself calls a column.
+    pub fn stored_column<'a>(&'a self, name: &'a str) -> &'a str {
+        let place = self.columns.iter().position(|c| c.name == name);
+        let stored = self.stored.as_ref().zip(place);
+        stored
+            .and_then(|(s, place)| s.columns.get(place))
+            .map_or(name, String::as_str)
+    }
+
+    /// What a column that the database itself calls `stored` is called here.
+    pub fn name_of<'a>(&'a self, stored: &'a str) -> &'a str {
+        let names = self
+            .stored
+            .iter()
+            .flat_map(|s| s.columns.iter().zip(&self.columns));
+        let mut named = names
+            .filter(|(old, _)| *old == stored)
+            .map(|(_, c)| c.name.as_str());
+        named.next().unwrap_or(stored)
     }
 }
 

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use crate::catalog::{IdentityRule, OnDelete, Relation};
+use crate::catalog::{IdentityRule, OnDelete, Relation, Rename};
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
 use crate::ident::ColumnRef;
+use crate::restore::Fill;
 
 use super::error::Failure;
 
@@ -23,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) audits: Vec<AuditLog>,
     pub(crate) exclusions: Vec<Exclusion>,
     pub(crate) identities: Vec<IdentityRule>,
+    pub(crate) renames: Vec<Rename>,
+    pub(crate) fills: Vec<Fill>,
     /// SQL that says whom a record concerns.
     pub(crate) contacts: Vec<String>,
     pub(crate) on_conflict: Option<String>,
@@ -36,20 +39,15 @@ const TOP: &[&str] = &[
     "snapshot_time",
     "relation",
     "identity",
+    "rename",
+    "fill",
     "audit",
     "exclude",
     "contacts",
     "restore",
 ];
 /// Keys of the format whose meaning this version does not have: passing over them would be silent.
-const LATER: &[&str] = &[
-    "after",
-    "attachments",
-    "stores",
-    "notice",
-    "throttle",
-    "rename",
-];
+const LATER: &[&str] = &["after", "attachments", "stores", "notice", "throttle"];
 const RELATION: &[&str] = &["from", "to", "when"];
 const CONTACTS: &[&str] = &["sql"];
 const RESTORE: &[&str] = &["on_conflict", "target_batch"];
@@ -92,6 +90,8 @@ impl Config {
         config.audits = each(&table, "audit", lists::audit)?;
         config.exclusions = each(&table, "exclude", lists::exclusion)?;
         config.identities = each(&table, "identity", lists::identity)?;
+        config.renames = each(&table, "rename", lists::rename)?;
+        config.fills = each(&table, "fill", lists::fill)?;
         config.contacts = each(&table, "contacts", contacts)?;
         match table.get("restore") {
             None => {}

@@ -1,6 +1,7 @@
 //! Turns the rooms' errors into one message, a hint, and an exit code.
 
 use crate::bundle::BundleError;
+use crate::catalog::RenameError;
 use crate::contacts::ContactsError;
 use crate::diff::DiffError;
 use crate::evidence::EvidenceError;
@@ -114,6 +115,12 @@ impl From<PgError> for Failure {
     }
 }
 
+impl From<RenameError> for Failure {
+    fn from(error: RenameError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
 impl From<DiffError> for Failure {
     fn from(error: DiffError) -> Self {
         match error {
@@ -127,6 +134,7 @@ impl From<DiffError> for Failure {
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
         let code = match &error {
+            BundleError::Rename(_) => Code::Usage,
             BundleError::NotABundle { .. } | BundleError::Full { .. } | BundleError::Io { .. } => {
                 Code::Usage
             }
@@ -218,6 +226,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Partly { .. } => Self::new(Code::Partly, error.to_string()),
             RestoreError::Case { .. }
             | RestoreError::NoTrigger { .. }
+            | RestoreError::Fill { .. }
             | RestoreError::Identity { .. } => Self::usage(error.to_string()),
             other => Self::refused(other.to_string()),
         }

@@ -3,8 +3,7 @@
 use std::io::Write;
 
 use crate::bundle::Bundle;
-use crate::catalog::Schema;
-use crate::ident::quote_ident;
+use crate::ident::{TableName, quote_ident};
 use crate::pg::Session;
 use crate::pg::copy::{CopyLines, raw_fields, unescape};
 
@@ -18,7 +17,8 @@ pub(super) struct Gathering {
     pub(super) people: People,
     pub(super) sheet: Sheet,
     pub(super) found: Gathered,
-    pub(super) schema: Schema,
+    /// The tables of the snapshot.
+    pub(super) names: Vec<TableName>,
 }
 
 impl Gathering {
@@ -116,7 +116,13 @@ impl Gathering {
                 Ok(Some(*one))
             }
             [] => {
-                if !self.schema.tables.keys().any(|t| records::means(name, t)) {
+                let renamed = self.records.other_names();
+                let known = self
+                    .names
+                    .iter()
+                    .chain(renamed)
+                    .any(|t| records::means(name, t));
+                if !known {
                     self.unknown(name);
                 }
                 Ok(None)

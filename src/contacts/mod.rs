@@ -19,7 +19,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::bundle::{Bundle, BundleError};
-use crate::catalog::introspect;
+use crate::catalog::{Rename, introspect};
 use crate::ident::TableName;
 use crate::pg::{PgError, Session, trimmed};
 
@@ -134,27 +134,30 @@ impl Gathered {
     }
 }
 
-/// Asks `sources`, in the snapshot, whom the rows of `bundle` concern, and writes them to `out`. What must wait for the
+/// Asks `sources`, in the snapshot, whom the rows of `bundle` concern, and writes them to `out`. They may call a table that was
+/// renamed by either name. What must wait for the
 /// rest is kept in a nameless file in `scratch`.
 pub async fn gather(
     session: &Session,
     bundle: &Bundle,
     sources: &[String],
+    renames: &[Rename],
     scratch: &Path,
     out: impl Write,
 ) -> Result<Gathered, ContactsError> {
     let schema = introspect(session).await?;
+    let names = schema.tables.into_keys().collect();
     // As in psql: the operator's SQL need not name schemas.
     session
         .batch("preparing to ask for contacts", "reset search_path")
         .await?;
     let sources = described(session, sources).await?;
     let mut gathering = Gathering {
-        records: Records::read(bundle)?,
+        records: Records::read(bundle, renames)?,
         people: People::default(),
         sheet: Sheet::begin(&extra_columns(&sources), scratch)?,
         found: Gathered::default(),
-        schema,
+        names,
     };
     for source in &sources {
         gathering.ask(session, source).await?;

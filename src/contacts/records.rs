@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::bundle::{Bundle, BundleError, ManifestTable, UnitRecord};
+use crate::catalog::Rename;
 use crate::ident::{Key, TableName};
 use crate::pg::copy::{raw_fields, unescape};
 
@@ -16,6 +17,8 @@ const ROWS_AT_ONCE: u64 = 10_000;
 /// The rows of a bundle that have a key.
 pub(super) struct Records {
     tables: Vec<TableKey>,
+    /// Both names of each table that was renamed.
+    renamed: Vec<(TableName, TableName)>,
     /// By fingerprint: the unit, and whether the row concerns somebody.
     rows: HashMap<u128, (u64, bool)>,
 }
@@ -85,7 +88,7 @@ impl TableKey {
 
 impl Records {
     /// Reads every row of the bundle.
-    pub(super) fn read(bundle: &Bundle) -> Result<Self, BundleError> {
+    pub(super) fn read(bundle: &Bundle, renames: &[Rename]) -> Result<Self, BundleError> {
         let tables: Vec<TableKey> = bundle.manifest.tables.iter().map(TableKey::of).collect();
         let mut rows = HashMap::new();
         walk::<BundleError>(bundle, |unit, table, line| {
@@ -95,13 +98,36 @@ impl Records {
             }
             Ok(())
         })?;
-        Ok(Self { tables, rows })
+        let both = |rename: &Rename| match rename {
+            Rename::Table { from, to } => Some((from.clone(), to.clone())),
+            Rename::Column { .. } => None,
+        };
+        Ok(Self {
+            tables,
+            renamed: renames.iter().filter_map(both).collect(),
+            rows,
+        })
     }
 
-    /// The tables of the bundle that a name can mean.
+    /// The tables of the bundle that a name can mean: by the name that the bundle has for them, else by another one.
     pub(super) fn tables(&self, name: &str) -> Vec<usize> {
         let meant = |t: &usize| means(name, &self.tables[*t].name);
-        (0..self.tables.len()).filter(meant).collect()
+        let meant: Vec<usize> = (0..self.tables.len()).filter(meant).collect();
+        if !meant.is_empty() {
+            return meant;
+        }
+        let renamed = |t: &usize| {
+            let here = &self.tables[*t].name;
+            self.renamed.iter().any(|(from, to)| {
+                (from == here && means(name, to)) || (to == here && means(name, from))
+            })
+        };
+        (0..self.tables.len()).filter(renamed).collect()
+    }
+
+    /// All names of tables that were renamed.
+    pub(super) fn other_names(&self) -> impl Iterator<Item = &TableName> {
+        self.renamed.iter().flat_map(|(from, to)| [from, to])
     }
 
     pub(super) fn name(&self, table: usize) -> &TableName {

@@ -119,13 +119,13 @@ pub(super) async fn ranges(
             select {names}, n, c, ceil(c * (100 / {percent}::float8) * greatest(w / {KEY_BYTES}, 1) / {chunk_rows})::int8 as parts
               from (select {}, row_number() over (order by {}) as n, count(*) over () as c,
                            avg({}) over () as w
-                      from {} t tablesample system ({percent}) repeatable (1)) s) s
+                      from {}) s) s
           where n > 1 and (n - 1) * parts / c > (n - 2) * parts / c order by n",
         texts.join(", "),
         named.join(", "),
         columns.join(", "),
         bytes.collect::<Vec<_>>().join(" + "),
-        table.from_sql(),
+        table.sample_sql("t", &format!("tablesample system ({percent}) repeatable (1)")),
         names = numbered.join(", "),
     );
     let rows = session

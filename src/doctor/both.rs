@@ -1,6 +1,6 @@
 //! The two sides together: what can be compared, and what has drifted apart.
 
-use crate::catalog::{Drift, Schema, compare};
+use crate::catalog::{Drift, Rename, Schema, compare, guess_renames};
 use crate::ident::TableName;
 
 use super::{Findings, Level, Side};
@@ -34,7 +34,7 @@ pub(super) fn look(snapshot: &Schema, live: &Schema, findings: &mut Findings) {
         "only_in_snapshot",
         "only in the snapshot",
         with(Drift::OnlyInSnapshot),
-        "a dropped table must be created again before its rows can come back",
+        "a dropped table must be created again before its rows can come back; one that was renamed is stated: [[rename]]",
     );
     findings.about_tables(
         Level::Note,
@@ -44,6 +44,24 @@ pub(super) fn look(snapshot: &Schema, live: &Schema, findings: &mut Findings) {
         with(Drift::OnlyInLive),
         "made since the backup: nothing to give back",
     );
+    for guess in guess_renames(snapshot, live) {
+        let (text, table) = match guess {
+            Rename::Table { from, to } => (
+                format!("{from}, which live lacks, may be live's {to}: they have the same columns"),
+                to,
+            ),
+            Rename::Column { table, from, to } => (
+                format!(
+                    "{table}: {from}, which live lacks, may be live's {to}: they have the same type"
+                ),
+                table,
+            ),
+        };
+        findings
+            .add(Level::Warning, Side::Both, "renamed", text)
+            .advice("if it was renamed since the backup, say so: [[rename]] in reinstate.toml (docs/DRIFT.md)")
+            .tables = vec![table];
+    }
     for (name, pair) in &pairs {
         if let Ok(pair) = pair
             && let Some(drift) = pair.drift.sentence()

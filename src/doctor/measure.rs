@@ -142,7 +142,8 @@ impl Sampling<'_> {
               group by 1 order by 2 desc, 1 limit {CLASSES}"
         );
         let doing = "looking at kinds of owners";
-        let names = [&child.name.schema, &child.name.name, kind];
+        let name = child.stored_name();
+        let names = [&name.schema, &name.name, child.stored_column(kind)];
         let rows = self.session.ask(doing, &sql, &names).await?;
         Ok(rows.iter().map(|r| r.get(0)).collect())
     }
@@ -206,10 +207,9 @@ fn as_key(column: &Column, key: &Column) -> Option<String> {
 
 /// A table as a FROM item: some of its pages, where it has many.
 fn sample(table: &Table) -> String {
-    let from = table.from_sql();
     if table.all_pages as f64 <= PAGES {
-        return from;
+        return format!("{} c", table.from_sql());
     }
     let percent = 100.0 * PAGES / table.all_pages as f64;
-    format!("{from} tablesample system ({percent:.6})")
+    table.sample_sql("c", &format!("tablesample system ({percent:.6})"))
 }

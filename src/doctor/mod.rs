@@ -24,7 +24,7 @@ mod wal;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::catalog::{Relation, Schema, introspect};
+use crate::catalog::{Relation, Rename, Renames, Schema, guess_renames, introspect};
 use crate::clock::Clock;
 use crate::ident::TableName;
 use crate::pg::{Session, same_database};
@@ -51,6 +51,8 @@ pub struct Given<'a> {
     pub snapshot: Option<&'a Session>,
     /// Relations that the configuration states.
     pub declared: &'a [Relation],
+    /// Tables and columns that the configuration says were renamed since the backup.
+    pub renames: &'a [Rename],
     /// When the backup was taken, where that is known already.
     pub snapshot_time: Option<&'a str>,
     /// This machine's time.
@@ -66,6 +68,8 @@ pub struct Examination {
     pub suspects: Vec<Suspect>,
     /// Live's schema; the snapshot's where live could not be read.
     pub schema: Option<Schema>,
+    /// What may have been renamed since the backup.
+    pub renames: Vec<Rename>,
     /// The time of the last transaction that the snapshot replayed, where it says so (RFC 3339).
     pub snapshot_time: Option<String>,
     /// Tables of live with dead rows that can be evidence: they are not read.
@@ -77,9 +81,11 @@ pub async fn examine(given: &Given<'_>) -> Examination {
     let mut exam = Examination::default();
     let live = look_at_live(given, &mut exam).await;
     let snapshot = look_at_snapshot(given, &mut exam).await;
+    let snapshot = snapshot.map(|s| renamed(given, live.as_ref(), s, &mut exam.findings));
     references(given, live.as_ref(), snapshot.as_ref(), &mut exam).await;
     if let (Some(live), Some(snapshot)) = (&live, &snapshot) {
         compare(given, live, snapshot, &mut exam.findings).await;
+        exam.renames = guess_renames(snapshot, live);
     }
     exam.schema = live.or(snapshot);
     exam
@@ -110,6 +116,21 @@ async fn look_at_snapshot(given: &Given<'_>, exam: &mut Examination) -> Option<S
     }
     exam.snapshot_time = origin::time(session, given.snapshot_time, found).await;
     Some(schema)
+}
+
+/// The snapshot's schema in live's names, as far as the configuration states them. An entry that cannot be followed is a finding.
+fn renamed(
+    given: &Given<'_>,
+    live: Option<&Schema>,
+    snapshot: Schema,
+    found: &mut Findings,
+) -> Schema {
+    if let Some(Err(error)) = live.map(|live| Renames::check(given.renames, &snapshot, live)) {
+        found
+            .add(Level::Problem, Side::Both, "rename", error.to_string())
+            .advice("every command that compares the two sides refuses it");
+    }
+    Renames::of(given.renames, &snapshot).apply(snapshot)
 }
 
 /// What is asked of either side; `None` where nothing more can be asked.

@@ -28,7 +28,8 @@ use crate::bundle::{
     SourceSum, ToolBuild, Totals, Window,
 };
 use crate::catalog::{
-    Comparable, Drift, IdentityRule, Relation, Schema, TablePatterns, fingerprint, merge_relations,
+    Comparable, Drift, IdentityRule, Relation, Renames, Schema, TablePatterns, fingerprint,
+    merge_relations,
 };
 use crate::diff::{Sides, unknowable};
 use crate::event::Sink;
@@ -58,6 +59,8 @@ pub struct Request {
     pub exclusions: Vec<Exclusion>,
     /// How rows of some tables are told from others under the same key.
     pub identities: Vec<IdentityRule>,
+    /// Names of the snapshot that are not live's: its schema, and all of the above, has live's.
+    pub renames: Renames,
     /// This build.
     pub tool: ToolBuild,
     /// Digest of the settings, connections left out.
@@ -307,6 +310,12 @@ pub async fn extract(
         unknowable: Some(unknowable),
         doubtful_parents: doubtful_parents.clone(),
         exclusions: fates::stated(&request.exclusions),
+        renames: request
+            .renames
+            .entries()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {

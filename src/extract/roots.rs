@@ -45,7 +45,10 @@ pub(super) fn check(
                 Some(error) => return Err(error),
             },
             Some((_, Err(drift))) => drift.to_string(),
-            None => nowhere(root, pairs),
+            None => match request.renames.hint(root) {
+                hint if hint.is_empty() => nowhere(root, pairs),
+                hint => format!("live does not have this table{hint}"),
+            },
         };
         return Err(ExtractError::Root {
             table: root.clone(),
@@ -158,7 +161,9 @@ async fn matching(
     let locator = candidates.locator(table);
     let source = &candidates.tables[table].snapshot;
     let alias = quote_ident(&source.name.name);
-    let place = match (candidates.tables[table].key.is_empty(), source.kind) {
+    // Under other names, places are columns like others.
+    let placed = candidates.tables[table].key.is_empty() && source.stored.is_none();
+    let place = match (placed, source.kind) {
         (false, _) => String::new(),
         (true, TableKind::Partitioned) => format!("{alias}.tableoid, {alias}.ctid, "),
         (true, _) => format!("{alias}.ctid, "),

@@ -11,6 +11,7 @@ mod lock;
 mod parts;
 mod records;
 mod relinks;
+mod renamed;
 mod resolved;
 mod schema;
 mod sequences;
@@ -23,6 +24,7 @@ pub use lock::RunLock;
 pub use parts::{Begun, Part, Parts, Postponed};
 pub use records::{BatchRows, History, NewRun, QuarantinedUnit, Run};
 pub use relinks::{Relinked, RelinkedPlace, Relinks, Unlinked};
+pub use renamed::OldNames;
 pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
     ensure, ensure_holds, ensure_parts, ensure_relinks, ensure_resolved, ensure_sequences,

@@ -66,6 +66,21 @@ pub fn raw_fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|b| *b == b'\t')
 }
 
+/// Writes a value as a field of COPY's text format.
+pub fn escape(value: &str) -> Vec<u8> {
+    let mut field = Vec::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'\\' => field.extend(b"\\\\"),
+            b'\t' => field.extend(b"\\t"),
+            b'\n' => field.extend(b"\\n"),
+            b'\r' => field.extend(b"\\r"),
+            other => field.push(other),
+        }
+    }
+    field
+}
+
 /// One field as a value: `None` for NULL (`\N`), otherwise with the escapes taken back.
 pub fn unescape(field: &[u8]) -> Option<String> {
     if field == b"\\N" {

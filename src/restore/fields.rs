@@ -1,8 +1,9 @@
 //! Which fields of a bundle's lines live's columns take, and what each needs to be written as live writes it.
 
 use crate::bundle::ManifestTable;
-use crate::catalog::Table;
+use crate::catalog::{Schema, Table};
 
+use super::Fill;
 use super::retype::{Retyped, Rewrite, rewrite};
 
 /// The fields of the bundle's lines, each with what makes it live's; without, where that cannot be done.
@@ -54,6 +55,32 @@ impl Fields {
         names.filter(|n| writable(n)).cloned().collect()
     }
 
+    /// Why live cannot take the rows, where it has columns that must have a value and nothing gives one.
+    pub(super) fn lacking(&self, live: &Table, fills: &[Fill]) -> Option<String> {
+        let columns = live.columns.iter();
+        let wanting = columns
+            .filter(|c| {
+                c.not_null && !c.has_default && !c.generated && self.place(&c.name).is_none()
+            })
+            .filter(|c| !fills.iter().any(|f| f.column == c.name));
+        let names: Vec<&str> = wanting.map(|c| c.name.as_str()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let renamed = match self.dropped(live).as_slice() {
+            [] => String::new(),
+            gone => format!(
+                ". The backup's {} is not in live: where that was renamed, say so ([[rename]])",
+                gone.join(", ")
+            ),
+        };
+        Some(format!(
+            "live has NOT NULL columns without a default that the backup did not have: {}; give them a default, or say what \
+             restored rows hold there ([[fill]] in reinstate.toml: table, column, value){renamed}",
+            names.join(", ")
+        ))
+    }
+
     pub(super) fn dropped(&self, live: &Table) -> Vec<String> {
         let names = self.stored.iter().map(|(name, _)| name);
         names
@@ -72,5 +99,25 @@ impl Fields {
         let plain = |(_, how): &(String, Option<Rewrite>)| *how == Some(Rewrite::AsWritten);
         let as_stored = fields.len() == self.stored.len() && self.stored.iter().all(plain);
         (!as_stored).then_some(fields)
+    }
+}
+
+/// Where a table may have gone that live lacks: one with the very same columns.
+pub(super) fn or_renamed(table: &ManifestTable, live: &Schema) -> String {
+    let columns = |names: &mut Vec<&str>| names.sort_unstable();
+    let mut wanted: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+    columns(&mut wanted);
+    let alike = live.tables.values().filter(|t| {
+        let mut has: Vec<&str> = t.columns.iter().map(|c| c.name.as_str()).collect();
+        columns(&mut has);
+        has == wanted
+    });
+    let alike: Vec<String> = alike.map(|t| t.name.to_string()).collect();
+    match alike.as_slice() {
+        [] => ". If it was renamed, say so: [[rename]] in reinstate.toml".to_owned(),
+        likely => format!(
+            ". If it was renamed (live's {} has the same columns), say so: [[rename]] in reinstate.toml",
+            likely.join(" and ")
+        ),
     }
 }

@@ -202,7 +202,12 @@ impl Inserter<'_> {
         for &i in group {
             let table = &self.targets.tables[i];
             let staged_here = self.targets.staged(i);
-            let lines = absent_lines(&batch.rows[i], &looked.presence[i], staged_here);
+            let end = match staged_here {
+                true => Vec::new(),
+                false => table.line_end(),
+            };
+            let (rows, presence) = (&batch.rows[i], &looked.presence[i]);
+            let lines = absent_lines(rows, presence, staged_here, &end);
             if lines.is_empty() {
                 continue;
             }
@@ -225,7 +230,7 @@ impl Inserter<'_> {
                 let sql = format!(
                     "copy {} ({}) from stdin",
                     table.name.sql(),
-                    table.column_list()
+                    table.inserted_list().0
                 );
                 let stored = copy_in(self.session, &doing, &sql, lines).await?;
                 self.all_stored(table, sent, stored)?;
@@ -248,7 +253,7 @@ impl Inserter<'_> {
         let (mut parts, mut counts) = (Vec::new(), Vec::new());
         for &i in staged {
             let table = &self.targets.tables[i];
-            let columns = table.column_list();
+            let (columns, values) = table.inserted_list();
             // A partitioned table cannot say where a row came to lie.
             let places = !table.keyed() && table.live.kind == crate::catalog::TableKind::Plain;
             let returning = if places {
@@ -259,7 +264,7 @@ impl Inserter<'_> {
             counts.push(format!("(select count(*) from i{i})"));
             parts.push(format!(
                 "i{i} as (insert into {} ({columns}) overriding system value
-                     select {columns} from {} order by {} {returning})",
+                     select {values} from {} order by {} {returning})",
                 table.name.sql(),
                 stage_name(i),
                 number_name(table)
@@ -363,8 +368,8 @@ fn absent_rows(presence: &[Presence]) -> u64 {
 }
 
 /// The rows that live lacks, as COPY data; numbered where they are staged, so that they go in, and come back by
-/// RETURNING, in this order.
-fn absent_lines(rows: &[BatchRow], presence: &[Presence], numbered: bool) -> Bytes {
+/// RETURNING, in this order. `end` is what follows each.
+fn absent_lines(rows: &[BatchRow], presence: &[Presence], numbered: bool, end: &[u8]) -> Bytes {
     let mut data = BytesMut::new();
     let absent = rows
         .iter()
@@ -378,6 +383,7 @@ fn absent_lines(rows: &[BatchRow], presence: &[Presence], numbered: bool) -> Byt
             }
         }
         data.extend_from_slice(&row.line);
+        data.extend_from_slice(end);
         data.put_u8(b'\n');
     }
     data.freeze()

@@ -19,6 +19,7 @@ mod checks;
 mod conflict;
 pub mod excluded;
 mod fields;
+mod fill;
 mod insert;
 mod inserted;
 mod kept;
@@ -45,6 +46,7 @@ mod writers;
 
 pub use batch::{Batch, BatchRow};
 pub use conflict::{BothSides, Met, OnConflict, Replacements, Resolution, Resolved};
+pub use fill::{Added, Fill};
 pub use look::{Conflict, Looked, Presence, look};
 pub use plan::{LargeUnit, Plan, TablePlan, plan};
 pub use prediction::{Prediction, compare};
@@ -61,7 +63,7 @@ use std::time::Duration;
 use excluded::{Dropped, Rules};
 
 use crate::bundle::BundleError;
-use crate::catalog::{IdentityRule, Relation};
+use crate::catalog::{IdentityRule, Relation, Rename};
 use crate::evidence::{EvidenceError, Exclusion};
 use crate::ident::{RunId, TableName};
 use crate::journal::JournalError;
@@ -82,6 +84,10 @@ pub struct Settings {
     pub exclusions: Vec<Exclusion>,
     /// What the configuration says of how rows are told apart.
     pub identities: Vec<IdentityRule>,
+    /// What the configuration says was renamed since the backup: the bundle has live's names by now.
+    pub renames: Vec<Rename>,
+    /// Values for columns that the backup did not have.
+    pub fills: Vec<Fill>,
     /// What was said about triggers of the tables written to.
     pub triggers: Option<Triggers>,
     /// Triggers that may fire although triggers are suppressed: `schema.table.trigger`, as shown.
@@ -116,6 +122,8 @@ impl Default for Settings {
             max_units: None,
             exclusions: Vec::new(),
             identities: Vec::new(),
+            renames: Vec::new(),
+            fills: Vec::new(),
             triggers: None,
             accepted_triggers: Vec::new(),
             on_conflict: OnConflict::Quarantine,
@@ -193,6 +201,16 @@ pub enum RestoreError {
     Identity {
         /// The table.
         table: TableName,
+        /// Why, and the way out.
+        reason: String,
+    },
+    /// An entry that gives a value for a column cannot be followed.
+    #[error("[[fill]] of {table}, {column}: {reason}")]
+    Fill {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
         /// Why, and the way out.
         reason: String,
     },

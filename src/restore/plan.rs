@@ -20,8 +20,8 @@ use super::split::Splitting;
 use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{
-    Batch, Met, RelinkOutcome, Relinking, RestoreError, Retyped, SequenceMove, Settings, Tally,
-    sequences,
+    Added, Batch, Met, RelinkOutcome, Relinking, RestoreError, Retyped, SequenceMove, Settings,
+    Tally, fill, sequences,
 };
 use batches::Batches;
 use large::Looking;
@@ -39,6 +39,15 @@ pub struct TablePlan {
     pub missing_parents: u64,
     /// Columns of the bundle that live lacks.
     pub dropped_columns: Vec<String>,
+    /// Columns that live has and the bundle has not, and where their values come from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added_columns: Vec<Added>,
+    /// What the backup called the table, where that was otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<TableName>,
+    /// Columns that the backup called otherwise: its name, live's name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub renamed_columns: Vec<(String, String)>,
     /// Columns that have another type in live.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retyped_columns: Vec<Retyped>,
@@ -130,7 +139,7 @@ pub async fn plan(
     bundle: &Bundle,
     settings: &Settings,
 ) -> Result<Plan, RestoreError> {
-    let mut prepared = prepare(session, bundle).await?;
+    let mut prepared = prepare(session, bundle, &settings.fills).await?;
     prepared.choose(session, bundle, settings).await?;
     let (targets, live) = (&prepared.targets, &prepared.live);
     let links = Links::find(session, bundle, live, settings).await?;
@@ -155,11 +164,16 @@ pub async fn plan(
         replacements: prepared.replacements(session, bundle, settings).await?,
         identity_unknown: BTreeSet::new(),
     };
-    for target in &prepared.targets.tables {
+    let in_bundle = bundle.manifest.tables.iter();
+    for (target, stored) in prepared.targets.tables.iter().zip(in_bundle) {
         planner.tally.of(&target.name);
         let entry = planner.tables.entry(target.name.clone()).or_default();
         entry.dropped_columns = target.dropped.clone();
         entry.retyped_columns = target.retyped.clone();
+        entry.added_columns = fill::added(stored, &target.live, &target.fills);
+        let before = bundle.names_in_snapshot(stored);
+        entry.renamed_from = Some(before.0).filter(|name| *name != target.name);
+        entry.renamed_columns = before.1;
         entry.without_key = !target.keyed();
     }
     for treated in treatment.tables {

@@ -9,7 +9,9 @@ use crate::journal::{self, History, Run, Store};
 use crate::pg::Session;
 
 use super::conflict::find_probes;
-use super::{OnConflict, Replacements, RestoreError, Settings, Targets, again, checks, kept};
+use super::{
+    Fill, OnConflict, Replacements, RestoreError, Settings, Targets, again, checks, fill, kept,
+};
 
 /// A bundle, seen against live.
 pub(super) struct Prepared {
@@ -23,12 +25,17 @@ pub(super) struct Prepared {
 }
 
 /// Looks at live. Reads only.
-pub(super) async fn prepare(session: &Session, bundle: &Bundle) -> Result<Prepared, RestoreError> {
+pub(super) async fn prepare(
+    session: &Session,
+    bundle: &Bundle,
+    fills: &[Fill],
+) -> Result<Prepared, RestoreError> {
     session.look_up_by_key().await?;
     let live = introspect(session).await?;
     checks::server(session, &live).await?;
-    let mut targets = Targets::find(bundle, &live)?;
+    let mut targets = Targets::find(bundle, &live, fills)?;
     checks::tables(session, &targets).await?;
+    fill::values(session, fills, &targets).await?;
     find_probes(session, &mut targets).await?;
     let mut prepared = Prepared {
         live,

@@ -82,7 +82,7 @@ pub async fn execute(
 ) -> Result<Execution, RestoreError> {
     let session = Session::open(conninfo, Access::Writing, "restore").await?;
     // Everything that can be refused is refused before the journal is created.
-    let mut prepared = prepare(&session, bundle).await?;
+    let mut prepared = prepare(&session, bundle, &settings.fills).await?;
     let links = Links::find(&session, bundle, &prepared.live, settings).await?;
     let treatment = Treatment::of(&prepared.targets, settings, &links.trigger_names())?;
     checks::obstacles(&prepared.targets, &treatment, &links, settings.relinks)?;
@@ -206,6 +206,8 @@ async fn begin(session: &Session, prepared: &Prepared, new: NewRun) -> Result<Ru
 fn restated(settings: &Value) -> Value {
     let names = [
         "exclusions",
+        "renames",
+        "fills",
         "triggers",
         "accepted_triggers",
         "on_conflict",

@@ -4,13 +4,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::bundle::{Bundle, ManifestRelation, ManifestTable, RowIdentity};
 use crate::catalog::{IdentityRule, Locator, Schema, Table, TableKind};
-use crate::ident::{Key, TableName, column_list};
-use crate::pg::copy::{raw_fields, unescape};
+use crate::ident::{Key, TableName, column_list, quote_ident};
+use crate::pg::copy::{escape, raw_fields, unescape};
 
 use super::Batch;
 use super::RestoreError;
 use super::conflict::Probe;
-use super::fields::Fields;
+use super::fields::{self, Fields};
+use super::fill::{self, Fill};
 use super::kept::Kept;
 use super::retype::{Retyped, Rewrite};
 
@@ -24,6 +25,8 @@ pub struct TargetTable {
     pub columns: Vec<String>,
     /// Their fields in the bundle's lines, and how each is written here; `None` when lines can be taken as they are.
     fields: Option<Vec<(usize, Rewrite)>>,
+    /// Values for columns that the bundle has not.
+    pub fills: Vec<Fill>,
     /// Columns of the bundle that live lacks: kept in the bundle, not written.
     pub dropped: Vec<String>,
     /// Columns that have another type in live.
@@ -86,9 +89,33 @@ impl TargetTable {
         }
     }
 
-    /// The columns written, as SQL.
+    /// The columns written and compared, as SQL.
     pub fn column_list(&self) -> String {
         column_list(&self.columns)
+    }
+
+    /// The same with those that the bundle has not, and as what each is selected from a staging table.
+    pub(super) fn inserted_list(&self) -> (String, String) {
+        let own = self
+            .columns
+            .iter()
+            .map(|c| (quote_ident(c), quote_ident(c)));
+        let filled = self.fills.iter();
+        let filled = filled.map(|f| (quote_ident(&f.column), f.literal()));
+        let (into, from): (Vec<String>, Vec<String>) = own.chain(filled).unzip();
+        (into.join(", "), from.join(", "))
+    }
+
+    /// What follows each line of [`Self::project`] where rows go in by COPY.
+    pub(super) fn line_end(&self) -> Vec<u8> {
+        let mut end = Vec::new();
+        for (i, fill) in self.fills.iter().enumerate() {
+            if i > 0 || !self.columns.is_empty() {
+                end.push(b'\t');
+            }
+            end.extend(escape(&fill.value));
+        }
+        end
     }
 
     /// Takes columns whose values cannot be compared, having another type, out of the comparison; returns their names.
@@ -165,13 +192,14 @@ pub struct Targets {
 impl Targets {
     /// Finds the bundle's tables in live.
     ///
-    /// Errors: `Table` for one that is missing or cannot hold the rows, naming the reason.
-    pub fn find(bundle: &Bundle, live: &Schema) -> Result<Self, RestoreError> {
+    /// Errors: `Table` for one that is missing or cannot hold the rows, naming the reason; `Fill`.
+    pub fn find(bundle: &Bundle, live: &Schema, fills: &[Fill]) -> Result<Self, RestoreError> {
         let manifest = &bundle.manifest;
+        fill::check(fills, bundle, live)?;
         let tables = manifest
             .tables
             .iter()
-            .map(|t| target_table(t, live))
+            .map(|t| target_table(t, live, fills))
             .collect::<Result<Vec<_>, _>>()?;
         let relations = manifest
             .relations
@@ -267,8 +295,13 @@ fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetR
         })
 }
 
-fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, RestoreError> {
+fn target_table(
+    table: &ManifestTable,
+    live: &Schema,
+    fills: &[Fill],
+) -> Result<TargetTable, RestoreError> {
     let name = table.table.clone();
+    let fills: Vec<Fill> = fills.iter().filter(|f| f.table == name).cloned().collect();
     let refuse = |reason: String| {
         Err(RestoreError::Table {
             table: name.clone(),
@@ -276,26 +309,22 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
         })
     };
     let Some(found) = live.tables.get(&name) else {
-        return refuse("live does not have this table; create it, or extract without it".into());
+        return refuse(format!(
+            "live does not have this table; create it, or extract without it{}",
+            fields::or_renamed(table, live)
+        ));
     };
     if found.kind == TableKind::Foreign {
         return refuse("in live it is a foreign table, whose rows live in another database".into());
     }
     let fields = Fields::of(table, found);
-    let lacking: Vec<&str> = found
-        .columns
-        .iter()
-        .filter(|c| c.not_null && !c.has_default && !c.generated && fields.place(&c.name).is_none())
-        .map(|c| c.name.as_str())
-        .collect();
-    if !lacking.is_empty() {
+    if let Some(missing) = table.key.iter().find(|k| found.column(k).is_none()) {
         return refuse(format!(
-            "live has NOT NULL columns without a default that the backup did not have: {}; give them a default",
-            lacking.join(", ")
+            "live lacks its key column {missing}; where it was renamed, say so: [[rename]] in reinstate.toml"
         ));
     }
-    if let Some(missing) = table.key.iter().find(|k| found.column(k).is_none()) {
-        return refuse(format!("live lacks its key column {missing}"));
+    if let Some(reason) = fields.lacking(found, &fills) {
+        return refuse(reason);
     }
     let Some(key_fields) = fields.all(&table.key) else {
         let retyped = fields
@@ -334,6 +363,7 @@ fn target_table(table: &ManifestTable, live: &Schema) -> Result<TargetTable, Res
         key: table.key.clone(),
         fields: fields.taken(&columns),
         dropped: fields.dropped(found),
+        fills,
         retyped: fields.retyped,
         columns,
         uniques,

@@ -166,3 +166,49 @@ fn a_class_whose_rows_lie_together_at_the_end_is_not_missed() {
     );
     assert!(file.ends_with('\n'));
 }
+
+/// What one side alone has, and looks alike, is a comment; uncommented, it can be read.
+#[test]
+fn what_may_have_been_renamed_is_a_comment() {
+    let (snapshot, live) = pair(SCHEMA);
+    live.run("alter table versions rename to \"Changes\"; alter table dossiers rename user_id to owner_id");
+    let case = Case::new();
+    run(&case, &live, Some(&snapshot), &["init"]).ok();
+    let file = case.read("reinstate.toml");
+    let table = "# [[rename]]\n# table = \"public.versions\"\n# to = \"public.\\\"Changes\\\"\"\n";
+    let column = "# [[rename]]\n# table = \"public.dossiers\"\n# column = \"user_id\"\n# to = \"owner_id\"\n";
+    for entry in [table, column] {
+        assert!(file.contains(entry), "{entry} is missing in\n{file}");
+    }
+    assert_eq!(file.matches("[[rename]]").count(), 2, "{file}");
+    let warned = run(&case, &live, Some(&snapshot), &["doctor"]);
+    assert!(
+        warned
+            .stdout
+            .contains("public.versions, which live lacks, may be live's public.\"Changes\""),
+        "{}",
+        warned.stdout
+    );
+
+    let stated: String = [table, column].concat().replace("# ", "");
+    case.write("reinstate.toml", &stated);
+    let found = run(&case, &live, Some(&snapshot), &["doctor"]);
+    assert!(
+        !found.stdout.contains("which live lacks"),
+        "{}",
+        found.stdout
+    );
+    run(&case, &live, Some(&snapshot), &["diff"]).ok();
+}
+
+/// Two of a kind on one side: nobody can say which of them it is.
+#[test]
+fn what_may_be_either_is_not_guessed() {
+    let (snapshot, live) = pair(
+        "create table keeps (id int); create table a (x int, y text); create table b (x int, y text)",
+    );
+    live.run("alter table a rename to c; alter table b rename to d; alter table keeps rename id to n; alter table keeps add m int");
+    let case = Case::new();
+    run(&case, &live, Some(&snapshot), &["init"]).ok();
+    assert!(!case.read("reinstate.toml").contains("[[rename]]"));
+}

@@ -51,6 +51,9 @@ pub struct Manifest {
     /// The exclusions in force.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclusions: Vec<ManifestExclusion>,
+    /// Tables and columns that live calls otherwise than the snapshot did: all names here are live's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renames: Vec<ManifestRename>,
     /// Every file but the manifest and its digest.
     pub files: Vec<ManifestFile>,
 }
@@ -88,6 +91,8 @@ pub struct ManifestDraft {
     pub doubtful_parents: Vec<DoubtfulParent>,
     /// See [`Manifest::exclusions`].
     pub exclusions: Vec<ManifestExclusion>,
+    /// See [`Manifest::renames`].
+    pub renames: Vec<ManifestRename>,
 }
 
 /// A build of this program.
@@ -208,6 +213,18 @@ pub struct ManifestExclusion {
     pub table: TableName,
     /// Why they must not come back.
     pub reason: String,
+}
+
+/// A table, or a column of one, that was renamed between the backup and the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestRename {
+    /// The table, as the snapshot called it.
+    pub table: TableName,
+    /// The column, as the snapshot called it; none where the table was renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Its name since: of a table as tables are written here, of a column as it is.
+    pub to: String,
 }
 
 /// Rows of one table that reference, in live, rows that may not be those that they referenced in the snapshot.

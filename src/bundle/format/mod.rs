@@ -15,8 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use identity::RowIdentity;
 pub use manifest::{
-    DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile, RootFilter,
-    Source, SourceSum, ToolBuild, Totals, Window,
+    DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile,
+    ManifestRename, RootFilter, Source, SourceSum, ToolBuild, Totals, Window,
 };
 pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
 pub(super) use unit::UnitLine;
@@ -31,7 +31,8 @@ pub use unit::{Evidence, Need, RelinkRecord, RowEvidence, RowName, UnitRecord};
 /// - 1.2: relations say what tells a parent outside the bundle from another row (`identity`), and needs what it was.
 /// - 1.2: relinks say what restoring them takes: the parent's columns, its evidence, `xmin` and a hash of the rest; references
 ///   that were set to their default are listed too. The manifest says whether a window was asked for.
-pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 2 };
+/// - 1.3: the manifest says which tables and columns had other names in the snapshot (`renames`); all others are live's names.
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 3 };
 
 /// A format version, `major.minor`; in JSON a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,7 +31,16 @@ pub(super) async fn run(context: &Context, args: args::Contacts) -> Result<Code,
     warn_of_another(context, &bundle, &session).await;
     let mut file = context.create("contacts.csv")?;
     let sources = &context.config.contacts;
-    let gathered = gather(&session, &bundle, sources, &context.case, &mut file).await?;
+    let renames = &context.config.renames;
+    let gathered = gather(
+        &session,
+        &bundle,
+        sources,
+        renames,
+        &context.case,
+        &mut file,
+    )
+    .await?;
     let path = file.finish()?;
     report(context, &bundle, &gathered, &path);
     Ok(Code::Done)

@@ -27,7 +27,8 @@ pub(super) async fn run(context: &Context, args: args::Diff) -> Result<Code, Fai
         snapshot,
         live,
         mut pairs,
-    } = schemas(&both, &args.tables).await?;
+        ..
+    } = schemas(&both, &context.config.renames, &args.tables).await?;
     pairs.retain(|(t, _)| patterns.chooses(t));
     if pairs.is_empty() {
         return Err(Failure::usage("no table is left to compare")

@@ -27,6 +27,7 @@ pub(super) async fn run(context: &Context) -> Result<Code, Failure> {
         live: live.as_ref(),
         snapshot: snapshot.as_ref(),
         declared: &context.config.relations,
+        renames: &context.config.renames,
         snapshot_time: context.config.snapshot_time.as_deref(),
         clock: context.clock.as_ref(),
     })

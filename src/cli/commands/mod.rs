@@ -8,6 +8,7 @@ mod extract;
 mod hold;
 mod init;
 mod recorder;
+mod renamed;
 mod restore;
 mod select;
 mod sources;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{
-    Comparable, Drift, Relation, Schema, TablePatterns, compare, introspect, nearest_table,
+    Comparable, Drift, Relation, Rename, Renames, Schema, TablePatterns, compare, introspect,
+    nearest_table,
 };
 use crate::cli::args;
 use crate::cli::error::Failure;
@@ -19,23 +20,34 @@ const NAMED: usize = 3;
 
 /// Both schemas, and what their tables have in common.
 pub(super) struct Schemas {
+    /// In live's names.
     pub(super) snapshot: Schema,
     pub(super) live: Schema,
+    /// Which names of the snapshot those are not.
+    pub(super) renames: Renames,
     pub(super) pairs: Vec<(TableName, Result<Box<Comparable>, Drift>)>,
 }
 
-/// Learns both schemas. Refuses databases without anything in common, and patterns that match nothing.
-pub(super) async fn schemas(both: &Both, tables: &args::Tables) -> Result<Schemas, Failure> {
+/// Learns both schemas. Refuses databases without anything in common, renames that cannot be followed, and patterns that match
+/// nothing.
+pub(super) async fn schemas(
+    both: &Both,
+    renames: &[Rename],
+    tables: &args::Tables,
+) -> Result<Schemas, Failure> {
     let (snapshot, live) = tokio::try_join!(
         introspect(&both.snapshot_session),
         introspect(&both.live_session)
     )?;
+    let renames = Renames::check(renames, &snapshot, &live)?;
+    let snapshot = renames.apply(snapshot);
     let pairs = compare(&snapshot, &live);
     refuse_strangers(both, &pairs)?;
     check_patterns(tables, &pairs)?;
     Ok(Schemas {
         snapshot,
         live,
+        renames,
         pairs,
     })
 }
@@ -138,17 +150,18 @@ pub(super) fn leave_out_unrelated(
 }
 
 /// A table that cannot be read could hide any number of losses. `or_else` is the way out beside the rights.
-pub(super) fn refuse_unreadable(both: &Both, pairs: &Pairs, or_else: &str) -> Result<(), Failure> {
+pub(super) fn refuse_unreadable<'p>(
+    both: &Both,
+    pairs: &'p Pairs,
+    or_else: &str,
+) -> Result<(), Failure> {
     let unreadable = |side: usize| -> Vec<&TableName> {
-        let of_side = |drift: &Drift| match drift {
-            Drift::Unreadable { snapshot, live } => [*snapshot, *live][side],
-            _ => false,
+        let of_side = |drift: &'p Drift| match drift {
+            Drift::Unreadable { snapshot, live } => [snapshot, live][side].as_ref(),
+            _ => None,
         };
-        pairs
-            .iter()
-            .filter(|(_, pair)| pair.as_ref().is_err_and(of_side))
-            .map(|(name, _)| name)
-            .collect()
+        let drifts = pairs.iter().filter_map(|(_, pair)| pair.as_ref().err());
+        drifts.filter_map(of_side).collect()
     };
     let mut messages = Vec::new();
     let mut grants = Vec::new();

@@ -130,7 +130,7 @@ impl Sources {
                     ));
                 }
             }
-            let after = After::new(session, time, snapshot).await?;
+            let after = After::new(session, time, snapshot, &context.config.renames).await?;
             if after.is_stranger() {
                 return Err(Failure::usage(format!(
                     "the after-snapshot of {time} ({}) has no table in common with the snapshot",

@@ -20,6 +20,7 @@ use crate::restore::undo::{
 
 use super::build;
 use super::recorder::Recorder;
+use super::renamed::renamed;
 use super::restore::{files, listen_for_signals, open_bundle};
 
 /// Kept rows named on the terminal; `plan.json` has up to a hundred.
@@ -36,6 +37,7 @@ pub(super) async fn run(context: &Context, args: args::Undo) -> Result<Code, Fai
     let found = find(&session, &asked).await?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await;
     let bundle = bundle.map_err(|e| e.hint("--bundle DIR names the bundle that was restored"))?;
+    let bundle = renamed(context, &session, bundle).await?;
     let settings = Undoing {
         declared: context.config.relations.clone(),
         ..Undoing::default()

@@ -13,6 +13,7 @@ use crate::restore::excluded::Rules;
 use crate::verify::{Verified, verify};
 
 use super::build;
+use super::renamed::renamed;
 use super::restore::open_bundle;
 
 /// Absent rows named on the terminal; the certificate has up to a hundred.
@@ -23,12 +24,13 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
     let session = context.open(&conninfo, Access::Reading, "verify").await?;
     super::refuse_snapshot(context, &session).await?;
+    let bundle = renamed(context, &session, bundle).await?;
     let sink = |event: Event| context.ui.event(&event);
     let rules = Rules {
         exclusions: &context.config.exclusions,
         declared: &context.config.relations,
     };
-    let verified = verify(&session, &bundle, rules, &sink).await?;
+    let verified = verify(&session, &bundle, rules, &context.config.fills, &sink).await?;
     let total = verified.total();
     if total.sum() != bundle.manifest.totals.rows {
         return Err(Failure::bug(format!(

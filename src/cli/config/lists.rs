@@ -1,4 +1,5 @@
-//! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives; `[[identity]]`: what tells rows apart.
+//! `[[audit]]` and `[[exclude]]`: lists of rows that a query or a file gives; `[[identity]]`: what tells rows apart;
+//! `[[rename]]`: what has another name since the backup; `[[fill]]`: values for columns that it did not have.
 
 use std::path::PathBuf;
 
@@ -6,14 +7,17 @@ use jiff::SignedDuration;
 use toml::{Table, Value};
 
 use super::{known, text_of};
-use crate::catalog::IdentityRule;
+use crate::catalog::{IdentityRule, Rename};
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
 use crate::evidence::listing::Origin;
 use crate::ident::TableName;
+use crate::restore::Fill;
 
 const AUDIT: &[&str] = &["table", "live_sql", "snapshot_sql", "file", "slack"];
 const IDENTITY: &[&str] = &["table", "columns"];
+const RENAME: &[&str] = &["table", "column", "to"];
+const FILL: &[&str] = &["table", "column", "value"];
 const EXCLUDE: &[&str] = &["table", "reason", "live_sql", "snapshot_sql", "file"];
 
 /// How long after its start a transaction is taken to have been committed, where nothing else is said.
@@ -62,6 +66,56 @@ pub(super) fn identity(table: &Table) -> Result<IdentityRule, String> {
         table: table_of(table)?,
         columns: columns
             .ok_or("`columns` is a list of names; an empty one says that nothing tells")?,
+    })
+}
+
+/// A table, or with `column` a column, that has the name `to` in live.
+pub(super) fn rename(table: &Table) -> Result<Rename, String> {
+    known(table, RENAME, "rename.")?;
+    let named = table_of(table)?;
+    let to = text_of(table, "to")?.ok_or("`to` is missing: the name in live")?;
+    let same = || "`to` is the name that it has already: take the entry out".to_owned();
+    match text_of(table, "column")? {
+        None => {
+            let to: TableName = to
+                .parse()
+                .map_err(|e: crate::ident::NameError| e.to_string())?;
+            if to == named {
+                return Err(same());
+            }
+            Ok(Rename::Table { from: named, to })
+        }
+        // As in `[[identity]]`, a column is written as it is.
+        Some(from) if from == to => Err(same()),
+        Some(from) if from.is_empty() || to.is_empty() => {
+            Err("a column's name is empty".to_owned())
+        }
+        Some(from) => Ok(Rename::Column {
+            table: named,
+            from,
+            to,
+        }),
+    }
+}
+
+/// A value for a column that the backup did not have.
+pub(super) fn fill(table: &Table) -> Result<Fill, String> {
+    known(table, FILL, "fill.")?;
+    let value = match table.get("value") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Integer(n)) => n.to_string(),
+        Some(Value::Boolean(b)) => b.to_string(),
+        Some(_) => return Err("`value` is text, as the column's type reads it".to_owned()),
+        None => {
+            return Err(
+                "`value` is missing; a column that may be NULL is without an entry".to_owned(),
+            );
+        }
+    };
+    Ok(Fill {
+        table: table_of(table)?,
+        column: text_of(table, "column")?.ok_or("`column` is missing")?,
+        value,
     })
 }
 

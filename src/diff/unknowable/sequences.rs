@@ -107,11 +107,9 @@ fn choose<'a>(
     before: &'a ByTable,
     now: &'a ByTable,
 ) -> Result<(&'a Numbered, &'a Numbered), String> {
-    let of = |side: &'a ByTable| {
-        side.get(&table.snapshot.name)
-            .map_or(&[][..], Vec::as_slice)
-    };
-    let (before, now) = (of(before), of(now));
+    let of = |side: &'a ByTable, name: &TableName| side.get(name).map_or(&[][..], Vec::as_slice);
+    let before = of(before, table.snapshot.stored_name());
+    let now = of(now, &table.live.name);
     if now.is_empty() {
         return Err(without_sequence(table));
     }
@@ -122,7 +120,10 @@ fn choose<'a>(
             now[0].column
         ));
     };
-    let Some(snapshot) = before.iter().find(|b| b.column == live.column) else {
+    let Some(snapshot) = before
+        .iter()
+        .find(|b| table.snapshot.name_of(&b.column) == live.column)
+    else {
         return Err(format!(
             "{} is numbered by a sequence only since the backup",
             live.column
@@ -226,7 +227,7 @@ impl Numbered {
 /// Position, and the greatest numbers: at or before the position, and of all.
 fn question_snapshot(table: &Table, numbered: &Numbered) -> String {
     let (greatest, _, before) = numbered.words();
-    let column = quote_ident(&numbered.column);
+    let column = quote_ident(table.name_of(&numbered.column));
     let from = table.from_sql();
     format!(
         "select s.last_value, s.is_called,

@@ -1,7 +1,7 @@
 //! What a schema suggests beyond references: audit tables, erasures on purpose, addresses, files. Always as comments: a
 //! name is no proof.
 
-use crate::catalog::{Column, Schema, Table, TableKind};
+use crate::catalog::{Column, Rename, Schema, Table, TableKind};
 use crate::doctor::{Points, Rate, Suspect};
 use crate::ident::{quote_ident, shown};
 
@@ -73,6 +73,32 @@ fn times(table: &Table) -> Vec<String> {
     let likely = ["created_at", "inserted_at", "logged_at", "deleted_at"];
     names.sort_by_key(|n| likely.iter().position(|l| l == n).unwrap_or(likely.len()));
     names
+}
+
+/// Entries for what may have been renamed since the backup; nothing where nothing looks so.
+pub(super) fn renames(guesses: &[Rename]) -> String {
+    if guesses.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "\n# What may have been renamed since the backup: one side alone has each of these names. Nothing follows from it until\n\
+         # you say so (docs/DRIFT.md). Where it is so, all other entries use live's names.\n",
+    );
+    for guess in guesses {
+        let (table, column, to, same) = match guess {
+            Rename::Table { from, to } => (from, None, to.to_string(), "the same columns"),
+            Rename::Column { table, from, to } => (table, Some(from), to.clone(), "the same type"),
+        };
+        let column = column.map(|c| format!("column = {}\n", quoted(c)));
+        text += &format!("\n# {same}: was it renamed?\n");
+        text += &commented(&format!(
+            "[[rename]]\ntable = {}\n{}to = {}\n",
+            quoted(&table.to_string()),
+            column.unwrap_or_default(),
+            quoted(&to)
+        ));
+    }
+    text
 }
 
 /// Evidence from audit tables.

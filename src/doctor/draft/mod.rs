@@ -32,6 +32,7 @@ pub fn draft(exam: &Examination, live: &Server, snapshot: Option<&Server>) -> Dr
         doubtful: 0,
     };
     draft.text += &time(exam.snapshot_time.as_deref());
+    draft.text += &guesses::renames(&exam.renames);
     draft.references(&exam.suspects);
     if let Some(schema) = &exam.schema {
         draft.text += &guesses::audit(schema);

@@ -21,7 +21,7 @@ mod unseen;
 
 use super::identity::{Telling, creation_column, telling};
 use super::{EvidenceError, EvidenceSource, Hear, Interval, SourceKind, Testimony};
-use crate::catalog::{Comparable, Locator, Schema, compare, introspect};
+use crate::catalog::{Comparable, Locator, Rename, Renames, Schema, compare, introspect};
 use crate::diff::{Candidates, contents};
 use crate::ident::{Key, TableName, quote_ident};
 use crate::pg::{PgError, Session, Target};
@@ -41,13 +41,16 @@ pub struct After {
 }
 
 impl After {
-    /// Learns its schema. `time` is the moment whose committed state it holds.
+    /// Learns its schema, in live's names as the snapshot's is: it may have either. `time` is the moment whose committed state it
+    /// holds.
     pub async fn new(
         session: Session,
         time: Timestamp,
         snapshot: &Schema,
+        renames: &[Rename],
     ) -> Result<Self, PgError> {
         let schema = introspect(&session).await?;
+        let schema = Renames::of(renames, &schema).apply(schema);
         let (pairs, unseen) = unseen::split(&session, compare(snapshot, &schema)).await?;
         Ok(Self {
             session,

@@ -39,10 +39,10 @@ pub(super) async fn split(
             }
             Err(Drift::OnlyInSnapshot) => "it does not have that table".to_owned(),
             Err(Drift::OnlyInLive) => continue,
-            Err(Drift::Unreadable { .. }) => {
+            Err(Drift::Unreadable { live, .. }) => {
                 format!(
                     "role {role} may not read it (GRANT SELECT ON {} TO {role})",
-                    name.sql()
+                    live.as_ref().unwrap_or(&name).sql()
                 )
             }
             Err(Drift::Skipped(reason)) => reason,
@@ -59,7 +59,7 @@ async fn hidden(session: &Session, pair: &Comparable) -> Result<bool, PgError> {
         return Ok(false);
     }
     let doing = format!("asking for the row-level security of {}", table.name);
-    let name = quote_literal(&table.name.sql());
+    let name = quote_literal(&table.stored_name().sql());
     let sql = format!("select row_security_active({name}::regclass)");
     Ok(session.query_one(&doing, &sql, &[]).await?.get(0))
 }

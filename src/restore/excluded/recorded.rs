@@ -41,7 +41,8 @@ pub async fn dropped(
     if journal::exists(session).await? {
         for (run, stated) in Store::new(session).exclusions(&bundle.id).await? {
             let stated = stated.into_iter().filter_map(|(table, reason)| {
-                let table = table.parse().ok()?;
+                let table: TableName = table.parse().ok()?;
+                let table = bundle.renames.table(&table).clone();
                 Some(ManifestExclusion { table, reason })
             });
             known.push((format!("in run {run}"), stated.collect()));

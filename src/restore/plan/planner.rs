@@ -220,6 +220,9 @@ impl Planner<'_> {
             let accepted = settings.accepted_triggers.join(" ");
             digest.update(format!("triggers {triggers:?} {accepted}\n"));
         }
+        for fill in &settings.fills {
+            digest.update(format!("fill {fill:?}\n"));
+        }
         digest.update(links::digested(relinks));
         for (unit, _, reason, _) in &self.left_out {
             digest.update(format!("{unit} {reason}\n"));

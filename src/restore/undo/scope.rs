@@ -8,6 +8,9 @@ use crate::ident::TableName;
 
 use super::UndoError;
 
+/// The way out where it was only given another name.
+const RENAMED: &str = "; where it was renamed, say so: [[rename]] in reinstate.toml";
+
 /// A table that a restore wrote to.
 pub(super) struct UndoTable {
     pub(super) name: TableName,
@@ -60,9 +63,9 @@ impl Scope {
             }
             let name = table.table.clone();
             match live.tables.get(&name) {
-                None => missing.push((name, "live does not have it any more".to_owned())),
+                None => missing.push((name, format!("live does not have it any more{RENAMED}"))),
                 Some(found) if table.key.iter().any(|k| found.column(k).is_none()) => {
-                    missing.push((name, "live lacks a column of its key".to_owned()));
+                    missing.push((name, format!("live lacks a column of its key{RENAMED}")));
                 }
                 Some(found) => tables.push(UndoTable {
                     name,

@@ -189,6 +189,7 @@ async fn clocks_that_differ_are_said() {
             live: Some(&session),
             snapshot: None,
             declared: &[],
+            renames: &[],
             snapshot_time: None,
             clock: &clock,
         };

@@ -59,7 +59,7 @@ impl Incident {
     }
 
     /// The incident between what live held before and what it holds now.
-    pub(super) fn between(snapshot: TestDb, live: TestDb, before: String) -> Self {
+    pub(crate) fn between(snapshot: TestDb, live: TestDb, before: String) -> Self {
         let after_loss = dump(&live);
         assert_ne!(before, after_loss, "nothing was lost");
         Self {

@@ -4,6 +4,8 @@
 //! snapshot, a loss. Then the program as a user runs it: diff, extract, plan, restore, verify, undo, restore again; and
 //! after each the dump is what it must be. The generator and the oracle use no code of the program.
 //!
+//! Now and then the backup is from before a migration that renamed tables and columns (`renamed`).
+//!
 //! What deletion does by SET NULL and SET DEFAULT stays as it is, for nothing proves that it was the deletion; but for `relinks`,
 //! which fills it all.
 //!
@@ -15,6 +17,7 @@ mod expected;
 mod kinds;
 mod loss;
 mod relinks;
+mod renamed;
 mod rows;
 mod schema;
 
@@ -92,9 +95,15 @@ impl Scene {
             let rows = (1 + dice.below(6)).to_string();
             incident.restore_args = vec!["--max-unit-rows".to_owned(), rows];
         }
-        incident
-            .case
-            .write("reinstate.toml", &ddl::declared(&tables));
+        let mut config = ddl::declared(&tables);
+        if dice.chance(50) {
+            let (sql, entries) = renamed::rename(dice, &tables);
+            told.push_str(&sql);
+            incident.snapshot.run(&sql);
+            config.push_str(&entries);
+        }
+        told.push_str(&config);
+        incident.case.write("reinstate.toml", &config);
         Self {
             turn,
             incident,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::catalog::merge_relations;
+use crate::catalog::{Renames, merge_relations};
 use crate::cli::args::{self, UndeterminedArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
@@ -27,14 +27,16 @@ use super::undecided::UndeterminedList;
 use super::{build, open_both};
 
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
-    let request = request(context, &args)?;
+    let mut request = request(context, &args)?;
     let both = open_both(context).await?;
     let Schemas {
         snapshot,
         live,
         mut pairs,
-    } = schemas(&both, &args.tables).await?;
-    check_declared(context, &snapshot)?;
+        renames,
+    } = schemas(&both, &context.config.renames, &args.tables).await?;
+    check_declared(context, &snapshot, &renames)?;
+    request.renames = renames;
     let relations = merge_relations(&snapshot, &live, &context.config.relations);
     leave_out_unrelated(&args.tables.exclude_table, &relations, &mut pairs)?;
     refuse_unreadable(&both, &pairs, EXCLUDE_UNRELATED)?;
@@ -136,7 +138,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
         "relations": context.config.relations, "snapshot_time": snapshot_time.map(|t| t.to_string()),
         "window": selection.window.map(|w| w.to_string()), "transactions": sorted(&selection),
         "undetermined": format!("{:?}", args.undetermined), "exclude": context.config.exclusions,
-        "identity": context.config.identities,
+        "identity": context.config.identities, "rename": context.config.renames,
     });
     Ok(Request {
         patterns: patterns(&args.tables)?,
@@ -158,6 +160,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
         },
         exclusions: context.config.exclusions.clone(),
         identities: context.config.identities.clone(),
+        renames: Renames::default(),
         target,
     })
 }
@@ -190,12 +193,17 @@ fn keys(path: &std::path::Path) -> Result<Vec<Key>, Failure> {
 }
 
 /// A declared relation, or an identity, that names what is not there would be passed over.
-fn check_declared(context: &Context, snapshot: &crate::catalog::Schema) -> Result<(), Failure> {
+fn check_declared(
+    context: &Context,
+    snapshot: &crate::catalog::Schema,
+    renames: &Renames,
+) -> Result<(), Failure> {
     for rule in &context.config.identities {
         let Some(found) = snapshot.tables.get(&rule.table) else {
             return Err(Failure::usage(format!(
-                "[[identity]]: the snapshot has no table {}",
-                rule.table
+                "[[identity]]: the snapshot has no table {}{}",
+                rule.table,
+                renames.hint(&rule.table)
             )));
         };
         if let Some(missing) = rule.columns.iter().find(|c| found.column(c).is_none()) {
@@ -221,7 +229,8 @@ fn check_declared(context: &Context, snapshot: &crate::catalog::Schema) -> Resul
         for (table, columns) in sides {
             let Some(found) = snapshot.tables.get(table) else {
                 return Err(Failure::usage(format!(
-                    "[[relation]]: the snapshot has no table {table}"
+                    "[[relation]]: the snapshot has no table {table}{}",
+                    renames.hint(table)
                 )));
             };
             if let Some(missing) = columns.into_iter().find(|c| found.column(c).is_none()) {

@@ -3,6 +3,7 @@
 mod asked;
 mod carry_out;
 mod conflicts;
+mod drift;
 pub(super) mod files;
 mod prediction;
 mod relinks;
@@ -15,6 +16,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::renamed::renamed;
 use crate::bundle::Bundle;
 use crate::cli::args::{self, ConflictArg, RelinksArg, TriggersArg};
 use crate::cli::context::Context;
@@ -33,6 +35,7 @@ pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, 
     }
     let session = context.open(&conninfo, Access::Reading, "plan").await?;
     super::refuse_snapshot(context, &session).await?;
+    let bundle = renamed(context, &session, bundle).await?;
     if !args.execute {
         let plan = plan(&session, &bundle, &settings).await?;
         return show_plan::show(context, session.target(), &bundle, &plan, &settings);
@@ -125,6 +128,8 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
         },
         exclusions: context.config.exclusions.clone(),
         identities: context.config.identities.clone(),
+        renames: context.config.renames.clone(),
+        fills: context.config.fills.clone(),
         declared: context.config.relations.clone(),
     })
 }

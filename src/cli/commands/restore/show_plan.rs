@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::asked::as_asked;
-use super::{conflicts, files, relinks, sequences};
+use super::{conflicts, drift, files, relinks, sequences};
 use crate::bundle::Bundle;
 use crate::cli::args::Format;
 use crate::cli::commands::warn_of_parents;
@@ -117,14 +117,7 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
     if let Some(run) = &plan.resumes {
         text.push(format!("goes on with run {run}, which was stopped"));
     }
-    for (table, entry) in &plan.tables {
-        if !entry.dropped_columns.is_empty() {
-            text.push(format!(
-                "{table}: live no longer has {}; not restored",
-                entry.dropped_columns.join(", ")
-            ));
-        }
-    }
+    text.extend(plan.tables.iter().flat_map(|(t, e)| drift::lines(t, e)));
     if plan.excluded_but_back > 0 {
         text.push(format!(
             "{} that must not come back by [[exclude]] came back before they were excluded, and stay",

@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, args: args::Timeline) -> Result<Code,
         snapshot,
         mut pairs,
         ..
-    } = schemas(&both, &args.tables).await?;
+    } = schemas(&both, &context.config.renames, &args.tables).await?;
     pairs.retain(|(t, _)| patterns.chooses(t));
     refuse_unreadable(&both, &pairs, EXCLUDE)?;
     let mut evidence =

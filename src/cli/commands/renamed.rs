@@ -1,0 +1,28 @@
+//! A bundle in the names that live has by now.
+
+use crate::bundle::Bundle;
+use crate::catalog::introspect;
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::journal;
+use crate::pg::Session;
+
+/// Renames what the configuration says was renamed since the bundle was made. Refuses what the journal still has under the old
+/// names.
+pub(super) async fn renamed(
+    context: &Context,
+    live: &Session,
+    bundle: Bundle,
+) -> Result<Bundle, Failure> {
+    let entries = &context.config.renames;
+    if entries.is_empty() {
+        return Ok(bundle);
+    }
+    let bundle = bundle.renamed(entries, &introspect(live).await?)?;
+    let (tables, columns) = (bundle.renames.tables(), bundle.renames.columns());
+    let old = journal::OldNames::new(tables, columns);
+    if let Some(found) = old.in_journal(live, &bundle.id).await? {
+        return Err(Failure::refused(found.to_string()).hint(found.way_out()));
+    }
+    Ok(bundle)
+}

@@ -12,7 +12,8 @@ insert into leaves select n, case when n <= 60000 then 1 when n <= 63000 then 2 
 
 #[test]
 fn a_plan_names_the_units_that_are_a_transaction_each() {
-    let incident = Incident::new(SETUP, "delete from roots");
+    let whole = ["--max-unit-rows", "100000"];
+    let incident = Incident::new(SETUP, "delete from roots").with(&whole);
     incident.extract(&[]);
     let plan = incident.plan();
     let large = plan.get("large_units").clone();
@@ -28,7 +29,10 @@ fn a_plan_names_the_units_that_are_a_transaction_each() {
     // One each, and one for the eleven small ones.
     assert_eq!(plan.get("batches"), 4 - 1, "{large}");
 
-    let text = incident.for_people(&["restore"]).ok().stdout;
+    let text = incident
+        .for_people(&[&["restore"], &whole[..]].concat())
+        .ok()
+        .stdout;
     let line = |root: &str| text.lines().find(|l| l.contains(root)).unwrap_or_default();
     for words in [
         "one transaction of 60,001 rows",
@@ -46,7 +50,7 @@ fn a_plan_names_the_units_that_are_a_transaction_each() {
         "{text}"
     );
     let text = incident
-        .for_people(&["restore", "--max-unit-time", "60s"])
+        .for_people(&[&["restore", "--max-unit-time", "60s"], &whole[..]].concat())
         .ok()
         .stdout;
     assert!(!text.contains("left out"), "{text}");

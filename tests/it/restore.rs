@@ -30,6 +30,7 @@ mod resolve_resumed;
 mod resolve_shapes;
 mod retyped;
 mod rights;
+mod schedules;
 mod sequences;
 mod split;
 mod stories;

@@ -37,6 +37,9 @@ pub(super) enum Deed {
     TakeEmail { of: u64, id: u64 },
     /// Locks a user for some milliseconds, up to seconds.
     LockParent { user: u64, hold: u64 },
+    /// Locks a user for some milliseconds and then claims the key of a dossier, which may be about to come back: what a restore holds
+    /// must not be what it waits for.
+    LockAndClaim { user: u64, dossier: u64, hold: u64 },
     /// Reads, waits, writes, as one snapshot.
     Serial { dossier: u64, hold: u64 },
     /// Takes what nobody holds.
@@ -74,7 +77,12 @@ fn deed(dice: &mut Dice, session: u64, n: u64) -> Deed {
         50..58 => Deed::Delete { dossier: own },
         58..66 => Deed::Recreate { dossier: own },
         66..72 => Deed::TakeEmail { of: dossier, id },
-        72..84 => Deed::LockParent {
+        72..77 => Deed::LockAndClaim {
+            user: 1 + dice.below(USERS),
+            dossier: own,
+            hold: hold.min(60),
+        },
+        77..84 => Deed::LockParent {
             user: 1 + dice.below(USERS),
             hold,
         },

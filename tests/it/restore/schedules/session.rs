@@ -37,7 +37,7 @@ pub(super) fn play(conninfo: &str, session: u64, steps: Vec<Step>, undoing: bool
         let config: Config = conninfo.parse().unwrap();
         let (client, connection) = config.connect(NoTls).await.unwrap();
         let wire = tokio::spawn(connection);
-        // Whoever waits longer than this waits for us; our own transactions hold nothing for longer than half a second.
+        // The sessions hold nothing for longer than about a second: whoever waits longer than this waits for a restore or an undo.
         client
             .batch_execute("set lock_timeout = '6s'; set application_name = 'application'")
             .await
@@ -123,6 +123,27 @@ impl Player {
                     self.session
                 );
                 if self.say(deed, &[sql], &["23505"]).await.is_some() {
+                    self.memory.replaced.insert(*dossier);
+                    self.memory.created.insert(*dossier);
+                    self.memory.deleted.remove(dossier);
+                }
+            }
+            Deed::LockAndClaim {
+                user,
+                dossier,
+                hold,
+            } => {
+                let statements = [
+                    "begin".to_owned(),
+                    format!("select id from users where id = {user} for update"),
+                    format!("select pg_sleep({hold} / 1000.0)"),
+                    format!(
+                        "insert into dossiers (id, user_id, title) values ({dossier}, {user}, 'recreated by {}')",
+                        self.session
+                    ),
+                    "commit".to_owned(),
+                ];
+                if self.say(deed, &statements, &["23505"]).await.is_some() {
                     self.memory.replaced.insert(*dossier);
                     self.memory.created.insert(*dossier);
                     self.memory.deleted.remove(dossier);

@@ -16,12 +16,13 @@ use super::Incident;
 use super::story::Story;
 
 /// Small stories, each with something of its own: cascades, circles, rows without a key, identity, partitions, units
-/// that depend on each other, references that only the configuration states, references that are filled.
+/// that depend on each other, references that only the configuration states, references that are filled, large objects.
 const STORIES: &[&str] = &[
     "cascade",
     "cycle",
     "cycle_not_deferrable",
     "identity",
+    "large_objects",
     "no_key",
     "partitioned_bag",
     "parts",

@@ -122,6 +122,15 @@ pub enum Event {
         /// The server's code, where the server refused.
         sqlstate: Option<String>,
     },
+    /// An undo left a large object where it is.
+    LargeObjectKept {
+        /// Its number.
+        loid: u32,
+        /// `kept_changed`, `kept_referenced` or `kept`.
+        state: String,
+        /// Why.
+        reason: String,
+    },
     /// Something a person should know.
     Note {
         /// The text.

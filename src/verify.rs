@@ -2,6 +2,7 @@
 //! since, and what is missing. Every row ends in one state; the sums add up to the bundle.
 
 mod bags;
+mod large_objects;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -19,6 +20,8 @@ use crate::restore::{
 };
 
 use bags::Bags;
+pub use large_objects::ObjectVerdicts;
+use large_objects::Objects;
 
 /// Rows named in each list.
 const LISTED: usize = 100;
@@ -116,6 +119,8 @@ pub struct Verified {
     pub exclusions_dropped: Vec<Dropped>,
     /// References of other rows that the deletion set to NULL or to their default: how many hold what, by table.
     pub relinks: BTreeMap<TableName, BTreeMap<&'static str, u64>>,
+    /// Large objects that rows of the bundle point at; none where the bundle has none.
+    pub large_objects: Option<ObjectVerdicts>,
     /// How many rows are missing or left out because live has another one under their key.
     pub displaced: u64,
     /// Those, at most a hundred: table and key.
@@ -184,6 +189,7 @@ pub async fn verify(
             excluded_but_back: 0,
             exclusions_dropped: dropped(session, bundle, rules.exclusions).await?,
             relinks: relinks_in_live(session, bundle, &targets, &live).await?,
+            large_objects: None,
             displaced: 0,
             other_content: Vec::new(),
         },
@@ -193,6 +199,7 @@ pub async fn verify(
         replacements,
         bags,
         targets: &targets,
+        objects: targets.objects.as_ref().map(|_| Objects::default()),
     };
     let mut rows = bundle.read()?;
     let (mut units, mut size): (Vec<UnitRows>, usize) = (Vec::new(), 0);
@@ -218,6 +225,7 @@ pub async fn verify(
             table: table.name.clone(),
         });
     }
+    verifier.verified.large_objects = verifier.objects.map(|o| o.verdicts);
     Ok(verifier.verified)
 }
 
@@ -266,6 +274,7 @@ struct Verifier<'a> {
     replacements: Replacements,
     bags: Bags,
     targets: &'a Targets,
+    objects: Option<Objects>,
 }
 
 impl Verifier<'_> {
@@ -299,6 +308,7 @@ impl Verifier<'_> {
         }
         let looked = look(session, self.targets, &batch, false).await?;
         for (i, table) in self.targets.tables.iter().enumerate() {
+            let mut identical: Vec<&[u8]> = Vec::new();
             for (n, (row, presence)) in batch.rows[i].iter().zip(&looked.presence[i]).enumerate() {
                 let excluded = marked[i][n];
                 let unit = batch.units[row.unit].unit;
@@ -323,10 +333,16 @@ impl Verifier<'_> {
                     _ => &mut verdicts.missing,
                 };
                 *counter += 1;
+                if presence == Presence::Same && self.objects.is_some() {
+                    identical.push(&row.stored);
+                }
                 if !restored && !excluded && presence != Presence::Same {
                     let name = || format!("{} {}", table.name, row.key);
                     self.verified.lists(presence, name);
                 }
+            }
+            if let Some(objects) = &mut self.objects {
+                objects.look(session, self.targets, i, &identical).await?;
             }
         }
         Ok(())

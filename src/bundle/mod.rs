@@ -17,6 +17,7 @@ mod check;
 mod digest;
 mod error;
 mod frames;
+mod large_objects;
 mod names;
 mod partial;
 mod reader;
@@ -29,11 +30,12 @@ mod writer;
 
 pub use error::BundleError;
 pub use format::{
-    DoubtfulParent, Evidence, FORMAT, FormatVersion, LeftOut, Manifest, ManifestColumn,
-    ManifestDraft, ManifestExclusion, ManifestFile, ManifestRelation, ManifestRename,
-    ManifestTable, Need, RelinkRecord, RootFilter, RowEvidence, RowIdentity, RowName, Source,
-    SourceSum, ToolBuild, Totals, UnitRecord, Window,
+    DoubtfulParent, Evidence, FORMAT, FormatVersion, LargeObjectGrant, LargeObjectPrivilege,
+    LargeObjectRecord, LeftOut, Manifest, ManifestColumn, ManifestDraft, ManifestExclusion,
+    ManifestFile, ManifestRelation, ManifestRename, ManifestTable, Need, RelinkRecord, RootFilter,
+    RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord, Window,
 };
+pub use large_objects::{LargeObject, LargeObjectContent, LargeObjects, Ownership};
 pub use reader::Bundle;
 pub use relinks::Relinks;
 pub use rows::{BundleRows, UnitRows};

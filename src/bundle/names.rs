@@ -18,6 +18,10 @@ pub(super) const LISTINGS: [&str; 3] = [
 ];
 /// The place of the references that the deletion set to NULL among the listings.
 pub(super) const RELINKS: usize = 0;
+/// The large objects that rows point at; only where there are any.
+pub(super) const LARGE_OBJECTS: &str = "large_objects.jsonl.zst";
+/// Their content.
+pub(super) const LARGE_OBJECT_CONTENT: &str = "large_objects.copy.zst";
 /// How to put the bundle back by hand.
 pub(super) const RESTORE: &str = "RESTORE.txt";
 

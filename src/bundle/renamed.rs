@@ -132,6 +132,7 @@ fn of_table(table: &mut ManifestTable, renames: &Renames) {
         column.name = renames.column(name, &column.name).to_owned();
     }
     renames.rename_all(name, &mut table.key);
+    renames.rename_all(name, &mut table.large_objects);
     table.table = renames.table(name).clone();
 }
 

@@ -55,6 +55,24 @@ tables fire; to suppress them, and the foreign keys with them, add `set session_
 psql -X -v ON_ERROR_STOP=1 <<'END_OF_BUNDLE'
 ";
 
+/// Creates the large objects that are not there, and stops where another one has a number.
+const LARGE_OBJECTS: &str = "
+create temp table bundle_large_objects (loid oid, start int8, data bytea) on commit drop;
+\\copy bundle_large_objects from program 'zstdcat large_objects.copy.zst'
+do $$
+declare other oid;
+begin
+  select b.loid into other from bundle_large_objects b join pg_largeobject_metadata m on m.oid = b.loid
+   where lo_get(m.oid, b.start, 262144) <> b.data limit 1;
+  if found then
+    raise exception 'large object % is there with another content', other;
+  end if;
+  delete from bundle_large_objects b using pg_largeobject_metadata m where m.oid = b.loid;
+  perform lo_create(loid) from (select distinct loid from bundle_large_objects) o;
+  perform lo_put(loid, start, data) from bundle_large_objects;
+end $$;
+";
+
 const APART: &str = "
 3. Or table by table
 --------------------
@@ -70,9 +88,12 @@ pub(super) fn render(tables: &[ManifestTable], draft: &ManifestDraft) -> String 
     out += &facts(tables, draft);
     out += CHECK;
     out += TOGETHER;
-    out += &script(tables, &draft.insertion_order);
+    out += &script(tables, draft);
     out += "END_OF_BUNDLE\n";
     out += APART;
+    if draft.totals.large_objects > 0 {
+        out += "# the large objects that rows point at go in as step 2 does, from its `begin` on, before the rows\n";
+    }
     out += &pipes(tables, &draft.insertion_order);
     out += &afterwards(draft);
     out
@@ -102,10 +123,14 @@ holds      {} rows, {} units, {} tables
     )
 }
 
-fn script(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
+fn script(tables: &[ManifestTable], draft: &ManifestDraft) -> String {
+    let order = &draft.insertion_order;
     let mut out = String::from("begin;\n");
     for (name, value) in SETTINGS {
         let _ = writeln!(out, "set local {name} = '{value}';");
+    }
+    if draft.totals.large_objects > 0 {
+        out += LARGE_OBJECTS;
     }
     for &place in order.iter().flatten() {
         let table = &tables[place];
@@ -221,6 +246,9 @@ fn afterwards(draft: &ManifestDraft) -> String {
 - units.jsonl.zst lists under `needs` the rows that were expected to be there.
 ",
     );
+    if draft.totals.large_objects > 0 {
+        out += OWNERS;
+    }
     for relation in draft.relations.iter().filter(|r| r.declared) {
         let _ = writeln!(
             out,
@@ -230,6 +258,12 @@ fn afterwards(draft: &ManifestDraft) -> String {
     }
     out
 }
+
+/// Who creates a large object owns it.
+const OWNERS: &str = r#"- The large objects belong to the role that put them back. This prints what gives them to those whose they were:
+  zstdcat large_objects.jsonl.zst | jq -r '"alter large object \(.loid) owner to \"" + (.owner | gsub("\""; "\"\"")) + "\";"'
+  Those that were there already are among them. `grants` of the same file has the rights that others had.
+"#;
 
 fn shown(relation: &ManifestRelation) -> String {
     one_line(&format!(

@@ -8,15 +8,17 @@ use std::path::Path;
 
 use super::digest::{sha256, write_file};
 use super::format::{
-    FORMAT, Manifest, ManifestDraft, ManifestFile, ManifestTable, RelinkRecord, UnitLine,
-    UnitRecord,
+    FORMAT, LargeObjectGrant, Manifest, ManifestDraft, ManifestFile, ManifestTable, RelinkRecord,
+    UnitLine, UnitRecord,
 };
 use super::frames::{FRAME_BYTES, LineWriter};
+use super::large_objects::LargeObjectWriter;
 use super::names::{LISTINGS, MANIFEST, MANIFEST_DIGEST, RELINKS, RESTORE, UNITS, table_file};
 use super::partial::Partial;
 use super::reader::digest_line;
 use super::units::{need_fault, unit_fault};
 use super::{BundleError, BundleId, check, restore_text};
+use crate::ident::UnitId;
 
 /// Writes one bundle: [`add_tables`](Self::add_tables), then for each unit its rows and
 /// [`end_unit`](Self::end_unit), then [`finish`](Self::finish). Dropped before that, it leaves nothing behind.
@@ -25,6 +27,8 @@ pub struct BundleWriter {
     tables: Vec<TableFile>,
     units: LineWriter,
     listings: Vec<LineWriter>,
+    /// Once there is one.
+    large_objects: Option<LargeObjectWriter>,
     frame_bytes: u64,
     unit_count: u64,
     row_count: u64,
@@ -66,6 +70,7 @@ impl BundleWriter {
                 .into_iter()
                 .map(listing)
                 .collect::<Result<_, _>>()?,
+            large_objects: None,
             frame_bytes,
             unit_count: 0,
             row_count: 0,
@@ -156,6 +161,34 @@ impl BundleWriter {
         listing.boundary()
     }
 
+    /// Adds the next piece of a large object that rows point at, its first one included: of [`PIECE`](crate::catalog::PIECE) bytes, or
+    /// fewer, and then it is the last.
+    ///
+    /// Errors: `Rejected` for pieces of several objects mixed; `Full`, `Io`.
+    pub fn large_object_piece(&mut self, loid: u32, data: &[u8]) -> Result<(), BundleError> {
+        let (dir, frame_bytes) = (self.partial.path(), self.frame_bytes);
+        let writer = match &mut self.large_objects {
+            Some(writer) => writer,
+            none => none.insert(LargeObjectWriter::create(dir, frame_bytes)?),
+        };
+        writer.piece(loid, data)
+    }
+
+    /// Ends the large object whose pieces were just added: whose it was, who else had rights on it, which units point at it.
+    ///
+    /// Errors: `Rejected` where its last piece is lacking; `Full`, `Io`.
+    pub fn end_large_object(
+        &mut self,
+        owner: String,
+        grants: Vec<LargeObjectGrant>,
+        units: Vec<UnitId>,
+    ) -> Result<(), BundleError> {
+        match &mut self.large_objects {
+            Some(writer) => writer.end(owner, grants, units),
+            None => Err(BundleError::rejected("a large object has no piece")),
+        }
+    }
+
     /// Completes the bundle and puts it at its place, durably. Returns its id.
     ///
     /// Errors: `Rejected` where `draft` does not fit what was written; `TargetExists`, `Full`, `Io`. Nothing is at the
@@ -171,6 +204,9 @@ impl BundleWriter {
         files.push(self.units.close()?);
         for listing in self.listings {
             files.push(listing.close()?);
+        }
+        if let Some(writer) = self.large_objects {
+            files.extend(writer.close()?);
         }
         let text = restore_text::render(&tables, &draft);
         files.push(write_file(dir, RESTORE, text.as_bytes())?);
@@ -213,6 +249,13 @@ impl BundleWriter {
             return Err(BundleError::rejected(format!(
                 "the totals are {} units and {} rows, {} and {} were written",
                 totals.0, totals.1, self.unit_count, self.row_count
+            )));
+        }
+        let large_objects = self.large_objects.as_ref().map_or(0, |w| w.count());
+        if draft.totals.large_objects != large_objects {
+            return Err(BundleError::rejected(format!(
+                "the totals have {} large objects, {large_objects} were written",
+                draft.totals.large_objects
             )));
         }
         for (&relation, &width) in &self.needed {

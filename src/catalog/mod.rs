@@ -9,6 +9,7 @@ mod content;
 mod drift;
 mod fingerprint;
 mod introspect;
+mod large_objects;
 mod lookup;
 mod model;
 mod pages;
@@ -21,6 +22,7 @@ pub use content::{COMMITTED, content_digest};
 pub use drift::{Comparable, Drift, TableDrift, compare};
 pub use fingerprint::fingerprint;
 pub use introspect::introspect;
+pub use large_objects::{PIECE, pieces_sql, readable_sql};
 pub use lookup::{Locator, typed_list};
 pub use model::{
     Collation, Column, ForeignKey, Identity, OnDelete, Schema, Stored, Table, TableKind, Trigger,

@@ -162,7 +162,9 @@ impl From<ExtractError> for Failure {
             ExtractError::Pg(e) => e.into(),
             ExtractError::Evidence(e) => e.into(),
             ExtractError::Bundle(e) => e.into(),
-            ExtractError::SnapshotMoves { .. } => Self::refused(error.to_string()),
+            ExtractError::SnapshotMoves { .. }
+            | ExtractError::LargeObjects { .. }
+            | ExtractError::LargeObjectsMove => Self::refused(error.to_string()),
             ExtractError::Undetermined { .. } => Self::refused(error.to_string()).hint(
                 "undetermined.jsonl lists them. --undetermined include takes them, --undetermined exclude leaves them \
                  deleted; more evidence (--after, [[audit]]) decides more of them",

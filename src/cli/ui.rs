@@ -180,6 +180,9 @@ impl Ui {
                     "{table} {key}: its reference is left{code}: {reason}"
                 ));
             }
+            Event::LargeObjectKept { loid, reason, .. } => {
+                self.detail(&format!("large object {loid} is kept: {reason}"));
+            }
             Event::RunFinished { .. } => self.end_of_run(),
             Event::Note { text } => self.status(text),
         }

@@ -1,7 +1,7 @@
 //! The bundle's layout: which tables it holds in which order, and which relations, as the manifest numbers them.
 
 use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable, RowIdentity};
-use crate::catalog::{Identity, Relation};
+use crate::catalog::{Identity, Relation, Table};
 use crate::closure::{Units, insertion_order};
 use crate::ident::TableName;
 
@@ -94,10 +94,17 @@ impl Layout {
                     key: table.key.clone(),
                     rows: 0,
                     cyclic: *cyclic,
+                    large_objects: large_object_columns(&table.snapshot),
                 }
             })
             .collect()
     }
+}
+
+/// Columns whose values are stored in the bundle and can be numbers of large objects.
+fn large_object_columns(table: &Table) -> Vec<String> {
+    let columns = table.large_object_columns().filter(|c| !c.generated);
+    columns.map(|c| c.name.clone()).collect()
 }
 
 fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {

@@ -9,6 +9,7 @@
 mod dates;
 mod edges;
 mod fates;
+mod large_objects;
 mod layout;
 mod left_out;
 mod outside;
@@ -169,6 +170,29 @@ pub enum ExtractError {
         /// Keys of such rows, the first few.
         keys: Vec<Key>,
     },
+    /// Large objects that this role may not read.
+    #[error(
+        "role {role} may not read large object {} of the snapshot{}, which rows of {units} units point at: use a superuser of the \
+         snapshot, or GRANT SELECT ON LARGE OBJECT … TO {role} there for each, or give {role} what reads them all: \
+         ALTER ROLE {role} SET lo_compat_privileges = on (a superuser of the snapshot may). Nothing is left out silently, so no bundle was made",
+        objects.join(", "),
+        match more { 0 => String::new(), n => format!(" and {n} more") }
+    )]
+    LargeObjects {
+        /// The role.
+        role: String,
+        /// The first few, each with its owner.
+        objects: Vec<String>,
+        /// How many more.
+        more: usize,
+        /// Units that point at them.
+        units: usize,
+    },
+    /// The snapshot is not as it was a moment ago.
+    #[error(
+        "large objects vanished from the snapshot while they were read: something writes to the snapshot; stop it and extract again"
+    )]
+    LargeObjectsMove,
     /// Nothing was deleted.
     #[error("nothing to extract: {}", nothing(what, left_out))]
     Nothing {
@@ -278,7 +302,9 @@ pub async fn extract(
         told,
     };
     let of = (&dated, &parents);
-    let tables = pack::write(&mut writer, session, of, &references, units, &layout).await?;
+    let (tables, pointers) =
+        pack::write(&mut writer, session, of, &references, units, &layout).await?;
+    let large_objects = pointers.write(&mut writer, session).await?;
     let totals = Totals {
         rows: tables.iter().map(|t| t.1).sum(),
         units: units.len() as u64,
@@ -287,6 +313,7 @@ pub async fn extract(
         excluded: decided.excluded,
         relinks: relinks.listed,
         set_default: relinks.set_default,
+        large_objects,
         ..Totals::default()
     };
     let evidence = dates::sums(units, &dated.findings);

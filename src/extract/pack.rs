@@ -12,6 +12,7 @@ use crate::pg::Session;
 use crate::pg::copy::CopyLines;
 
 use super::edges::References;
+use super::large_objects::Pointers;
 use super::layout::Layout;
 use super::parents::{Asked, Values};
 use super::{ExtractError, dates};
@@ -29,7 +30,7 @@ const NAMED: usize = 10;
 /// Rows and units (by root) of each table, in insertion order.
 type Written = Vec<(TableName, u64, u64)>;
 
-/// Writes all units; returns what was written per table.
+/// Writes all units; returns what was written per table, and what may point at large objects.
 pub(super) async fn write(
     writer: &mut BundleWriter,
     session: &Session,
@@ -37,7 +38,7 @@ pub(super) async fn write(
     references: &References,
     units: &Units,
     layout: &Layout,
-) -> Result<Written, ExtractError> {
+) -> Result<(Written, Pointers), ExtractError> {
     let candidates = &dated.candidates;
     let mut packer = Packer {
         writer,
@@ -48,6 +49,7 @@ pub(super) async fn write(
         layout,
         parents,
         held: BTreeMap::new(),
+        pointers: Pointers::new(candidates, |t| stored_columns(candidates, t)),
     };
     let mut written: Written = layout
         .order
@@ -80,7 +82,7 @@ pub(super) async fn write(
         group.push(unit);
     }
     packer.group(&group).await?;
-    Ok(written)
+    Ok((written, packer.pointers))
 }
 
 struct Packer<'a> {
@@ -93,6 +95,17 @@ struct Packer<'a> {
     parents: &'a Asked<'a>,
     /// What the parents outside the bundle held that the units at hand need, by relation and key.
     held: BTreeMap<usize, BTreeMap<Key, Values>>,
+    pointers: Pointers,
+}
+
+/// The columns that a line of a candidate table has.
+fn stored_columns(candidates: &Candidates, table: usize) -> Vec<&str> {
+    let compared = &candidates.tables[table];
+    let columns = compared.snapshot.columns.iter();
+    columns
+        .filter(|c| !c.generated || compared.key.contains(&c.name))
+        .map(|c| c.name.as_str())
+        .collect()
 }
 
 impl Packer<'_> {
@@ -133,6 +146,7 @@ impl Packer<'_> {
                 let (table, _) = self.candidates.place(*node);
                 let line = lines.get_mut(&table).and_then(VecDeque::pop_front);
                 if let (Some(place), Some(line)) = (self.layout.places[table], line) {
+                    self.pointers.note(table, unit.number, &line);
                     self.writer.row(place, &line)?;
                 }
             }
@@ -160,6 +174,7 @@ impl Packer<'_> {
                 .await?;
                 for line in fetched {
                     if let Some(place) = self.layout.places[*table] {
+                        self.pointers.note(*table, unit.number, &line);
                         self.writer.row(place, &line)?;
                     }
                 }
@@ -231,12 +246,7 @@ impl Packer<'_> {
         let source: &Table = &self.candidates.tables[table].snapshot;
         let keys: Vec<Key> = nodes.iter().map(|n| self.candidates.key(*n)).collect();
         let locator = self.candidates.locator(table);
-        let columns: Vec<&str> = source
-            .columns
-            .iter()
-            .filter(|c| !c.generated || self.candidates.tables[table].key.contains(&c.name))
-            .map(|c| c.name.as_str())
-            .collect();
+        let columns = stored_columns(self.candidates, table);
         let sql = format!(
             "copy (select {} from {} join {} t on {} order by k.n) to stdout",
             qualified_list("t", &columns),

@@ -7,6 +7,7 @@
 //! Every table has a primary key, so that a publication can carry it.
 
 mod holds;
+mod large_objects;
 mod lock;
 mod parts;
 mod records;
@@ -20,6 +21,7 @@ mod store;
 mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
+pub use large_objects::{CreatedObject, CreatedObjects, ObjectPlace, RecordedObject};
 pub use lock::RunLock;
 pub use parts::{Begun, Part, Parts, Postponed};
 pub use records::{BatchRows, History, NewRun, QuarantinedUnit, Run};
@@ -27,8 +29,8 @@ pub use relinks::{Relinked, RelinkedPlace, Relinks, Unlinked};
 pub use renamed::OldNames;
 pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
-    ensure, ensure_holds, ensure_parts, ensure_relinks, ensure_resolved, ensure_sequences,
-    ensure_undos, exists, refuse_publication,
+    ensure, ensure_holds, ensure_large_objects, ensure_parts, ensure_relinks, ensure_resolved,
+    ensure_sequences, ensure_undos, exists, refuse_publication,
 };
 pub use sequences::{MovedSequence, SequenceMoves};
 pub use states::{IllegalEvent, RunEvent, RunState, next};

@@ -14,7 +14,9 @@ use super::JournalError;
 ///   which add the table.
 /// - 6: tables `relinked` and `unlinked`. A journal of an earlier version gets them from the first restore that fills a reference.
 /// - 7: tables `unit_part` and `postponed`. A journal of an earlier version gets them from the first restore that splits a unit.
-const VERSION: i32 = 7;
+/// - 8: tables `large_object` and `large_object_undone`. A journal of an earlier version gets them from the first restore of a bundle
+///   that has large objects.
+const VERSION: i32 = 8;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -172,6 +174,30 @@ create table if not exists reinstate.postponed (
     primary key (run, batch, n),
     foreign key (run, batch) references reinstate.batch
 );
+create table if not exists reinstate.large_object (
+    run text not null,
+    batch int8 not null,
+    n int8 not null,
+    unit int8 not null,
+    loid oid not null,
+    size int8 not null,
+    pieces_sha256 text not null,
+    owner text not null,
+    written_by int8 not null,
+    primary key (run, batch, n),
+    foreign key (run, batch) references reinstate.batch
+);
+create table if not exists reinstate.large_object_undone (
+    run text not null,
+    batch int8 not null,
+    n int8 not null,
+    of_run text not null,
+    of_batch int8 not null,
+    of_n int8 not null,
+    state text not null,
+    primary key (run, batch, n),
+    foreign key (run, batch) references reinstate.batch
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -274,6 +300,15 @@ pub async fn ensure_relinks(session: &Session) -> Result<(), JournalError> {
 pub async fn ensure_parts(session: &Session) -> Result<(), JournalError> {
     ensure_table(session, "reinstate.unit_part", 7).await?;
     ensure_table(session, "reinstate.postponed", 7).await
+}
+
+/// Makes sure that the journal can record which large objects are created, and removed again: one of an earlier version lacks the
+/// tables.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_large_objects(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.large_object", 8).await?;
+    ensure_table(session, "reinstate.large_object_undone", 8).await
 }
 
 /// Adds the table with which a version began.

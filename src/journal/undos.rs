@@ -90,6 +90,11 @@ pub struct TakenBack {
 }
 
 impl TakenBack {
+    /// Whether a unit that a restore brought, or a part of one, was taken back, by the number that the journal has.
+    pub fn took_back(&self, restore: &str, unit: UnitId) -> bool {
+        self.units.get(restore).is_some_and(|u| u.contains(&unit))
+    }
+
     /// Whether a row of a restore was taken back.
     pub fn holds(&self, restore: &RunId, row: &KeptRow) -> bool {
         let units = self.units.get(&restore.0);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::bundle::BundleError;
 use crate::ident::{RunId, TableName, quote_ident, quote_literal};
 use crate::journal::{ResolvedRows, Store};
 use crate::pg::copy::copy_in;
@@ -12,6 +13,7 @@ use crate::pg::{PgError, Session};
 
 use super::conflict::{Decided, Met, Replacements, resolved_rows};
 use super::inserted::Inserted;
+use super::large_objects::NotPut;
 use super::look::{Looked, Presence};
 use super::read_back::{XID8, units_of_absent};
 use super::split::Splitting;
@@ -23,6 +25,8 @@ use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
 pub(super) enum Attempt {
     /// Committed, and what is to be kept of it.
     Committed(Done),
+    /// Rolled back: a file of the bundle cannot be read.
+    Damaged(BundleError),
     /// Rolled back: these are in the way of some of its units.
     InTheWay(Vec<Conflict>),
     /// Rolled back: an earlier attempt had committed after all.
@@ -123,6 +127,12 @@ impl Inserter<'_> {
         if started.elapsed() > limit {
             return Ok(Attempt::TooSlow);
         }
+        match self.put_objects(&settled.objects, (started, limit)).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Attempt::TooSlow),
+            Err(NotPut::Refused(error)) => return Err(error),
+            Err(NotPut::Damaged(error)) => return Ok(Attempt::Damaged(error)),
+        }
         for group in &self.targets.groups {
             self.treatment.before(self.session, group).await?;
             self.group(number, group, batch, looked).await?;
@@ -138,6 +148,8 @@ impl Inserter<'_> {
         }
         let changed = self.changed(number, batch, looked).await?;
         self.journal(number, batch, looked).await?;
+        self.journal_objects(number, batch, &settled.objects)
+            .await?;
         let resolved = resolved_rows(self.targets, batch, &settled.resolved);
         let rows = ResolvedRows::new(self.session);
         rows.record(self.run, number, &resolved).await?;

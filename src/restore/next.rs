@@ -4,7 +4,7 @@ use crate::bundle::{BundleRows, UnitRecord};
 use crate::ident::UnitId;
 
 use super::run::Worker;
-use super::{Batch, RestoreError, excluded};
+use super::{Batch, RestoreError, excluded, large_objects};
 
 /// What is to be done next, in this order.
 #[derive(Default)]
@@ -64,6 +64,7 @@ impl Worker<'_> {
             }
             let unit = self.excluded.without(unit, &marks);
             size += unit.1.iter().map(|t| t.1.len()).sum::<usize>();
+            size += large_objects::weight(&self.prepared.targets, &unit);
             next.units += 1;
             units.push(unit);
         }

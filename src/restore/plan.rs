@@ -3,6 +3,7 @@
 mod batches;
 mod large;
 mod links;
+mod objects;
 mod planner;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -25,6 +26,8 @@ use super::{
 };
 use batches::Batches;
 use large::Looking;
+pub use objects::ObjectPlan;
+use objects::PlannedObjects;
 use planner::Planner;
 
 /// Rows that one look takes.
@@ -92,11 +95,20 @@ pub struct LargeUnit {
     pub rows: u64,
     /// How long it takes, about.
     pub milliseconds: u64,
+    /// Bytes of large objects to create.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub large_object_bytes: u64,
     /// It has more rows than a unit may have, and comes in parts: it is not there whole until the last one is.
     pub in_parts: bool,
     /// Why rows of it come in one part all the same, if more do than a unit may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsplit: Option<String>,
+}
+
+// What serde calls has this form.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What a restore would do.
@@ -131,6 +143,8 @@ pub struct Plan {
     pub identity_unknown: BTreeSet<TableName>,
     /// References that the deletion set to NULL, and what would become of them.
     pub relinks: RelinkOutcome,
+    /// Large objects to be created, and those there already; of units that are to come.
+    pub large_objects: Option<ObjectPlan>,
 }
 
 /// Plans; reads only.
@@ -163,6 +177,7 @@ pub async fn plan(
         parents: Parents::default(),
         replacements: prepared.replacements(session, bundle, settings).await?,
         identity_unknown: BTreeSet::new(),
+        objects: PlannedObjects::default(),
     };
     let in_bundle = bundle.manifest.tables.iter();
     for (target, stored) in prepared.targets.tables.iter().zip(in_bundle) {
@@ -249,6 +264,7 @@ pub async fn plan(
         .batch(session, Batch::new(pending, planner.targets), &restored)
         .await?;
     let known = prepared.last.is_some();
+    let targets_have_objects = prepared.targets.objects.is_some();
     let relinks = planner.relinks(session, (bundle, settings), &links, known);
     let relinks = relinks.await?;
     let id = planner.id(bundle, settings, &relinks);
@@ -260,6 +276,7 @@ pub async fn plan(
         batches,
         conflicts,
         identity_unknown,
+        objects,
         ..
     } = planner;
     let (batches, large_units) = batches.counted();
@@ -281,6 +298,7 @@ pub async fn plan(
         exclusions_dropped,
         identity_unknown,
         relinks,
+        large_objects: targets_have_objects.then(|| objects.plan()),
     })
 }
 

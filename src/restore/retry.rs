@@ -46,6 +46,7 @@ impl Worker<'_> {
                 }
                 Ok(Attempt::InTheWay(conflicts)) => return Ok(Outcome::InTheWay(conflicts)),
                 Ok(Attempt::TooSlow) => return Ok(Outcome::TooSlow),
+                Ok(Attempt::Damaged(error)) => return Err(error.into()),
                 Ok(Attempt::DoneBefore) => {
                     // Our own attempt had committed before its connection was lost; nobody else holds the run lock.
                     self.recall(number, batch).await?;

@@ -66,6 +66,8 @@ pub struct Execution {
     pub met: Vec<Met>,
     /// References that the deletion set to NULL, and what became of them.
     pub relinks: RelinkOutcome,
+    /// Large objects that the run created, and their bytes; none where the bundle has none.
+    pub large_objects: Option<(u64, u64)>,
 }
 
 /// Carries a restore out, or goes on with one that was stopped.
@@ -117,6 +119,9 @@ pub async fn execute(
         journal::ensure_relinks(&session).await?;
     }
     let splitting = Splitting::of(bundle, &prepared.targets, &prepared.live, settings);
+    if prepared.targets.objects.is_some() {
+        journal::ensure_large_objects(&session).await?;
+    }
     if splitting.splits_any(bundle)? {
         journal::ensure_parts(&session).await?;
     }
@@ -177,7 +182,10 @@ pub async fn execute(
         .tally(stopped)
         .await
         .map_err(|e| partly(e.to_string()))?;
+    let large_objects = work.created_objects().await;
+    let large_objects = large_objects.map_err(|e| partly(e.to_string()))?;
     Ok(Execution {
+        large_objects,
         run,
         state,
         tally,
@@ -330,6 +338,15 @@ impl Worker<'_> {
             replacements: &self.replacements,
             usual: self.limit,
         }
+    }
+
+    /// How many large objects the run has created, and their bytes.
+    async fn created_objects(&self) -> Result<Option<(u64, u64)>, RestoreError> {
+        if self.prepared.targets.objects.is_none() {
+            return Ok(None);
+        }
+        let created = journal::CreatedObjects::new(&self.session);
+        Ok(Some(created.created(&self.run).await?))
     }
 
     /// `relinking` was stopped too, or some references `remain` that should have been filled.

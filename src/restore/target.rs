@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::bundle::{Bundle, ManifestRelation, ManifestTable, RowIdentity};
+use crate::bundle::{Bundle, LargeObjects, ManifestRelation, ManifestTable, RowIdentity};
 use crate::catalog::{IdentityRule, Locator, Schema, Table, TableKind};
 use crate::ident::{Key, TableName, column_list, quote_ident};
 use crate::pg::copy::{escape, raw_fields, unescape};
@@ -42,6 +42,8 @@ pub struct TargetTable {
     pub(super) probes: Vec<Probe>,
     /// Rows in the bundle.
     pub rows: u64,
+    /// Fields of the bundle's lines that can be numbers of its large objects, of columns that live has; none where it has none.
+    pub(super) object_fields: Vec<usize>,
     /// What an undo left where it was.
     pub(super) kept: Kept,
 }
@@ -187,6 +189,8 @@ pub struct Targets {
     pub relations: Vec<Option<TargetRelation>>,
     /// Insertion order.
     pub groups: Vec<Vec<usize>>,
+    /// The large objects that the bundle's rows point at, where it has any.
+    pub(crate) objects: Option<LargeObjects>,
 }
 
 impl Targets {
@@ -201,6 +205,11 @@ impl Targets {
             .iter()
             .map(|t| target_table(t, live, fills))
             .collect::<Result<Vec<_>, _>>()?;
+        let objects = bundle.large_objects()?;
+        let mut tables = tables;
+        if objects.is_none() {
+            tables.iter_mut().for_each(|t| t.object_fields.clear());
+        }
         let relations = manifest
             .relations
             .iter()
@@ -210,6 +219,7 @@ impl Targets {
             tables,
             relations,
             groups: manifest.insertion_order.clone(),
+            objects,
         })
     }
 }
@@ -369,7 +379,18 @@ fn target_table(
         uniques,
         probes: Vec::new(),
         rows: table.rows,
+        object_fields: object_fields(table, found),
         kept: Kept::default(),
         name,
     })
+}
+
+/// Fields of the bundle's lines of a table that can be numbers of large objects, of columns that live has.
+fn object_fields(table: &ManifestTable, live: &Table) -> Vec<usize> {
+    let stored = table.stored_columns().enumerate();
+    let can = |name: &String| table.large_objects.contains(name) && live.column(name).is_some();
+    stored
+        .filter(|(_, c)| can(&c.name))
+        .map(|(n, _)| n)
+        .collect()
 }

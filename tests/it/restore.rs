@@ -14,6 +14,7 @@ mod harness;
 mod identity;
 mod interrupted;
 mod large;
+mod large_objects;
 mod ledger;
 mod library;
 mod locked;

@@ -187,6 +187,9 @@ pub struct Totals {
     /// References that the deletion set to their default.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub set_default: u64,
+    /// Large objects that the rows point at.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub large_objects: u64,
 }
 
 // What serde calls has this form.

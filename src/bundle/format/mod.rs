@@ -4,6 +4,7 @@
 //! refuse. Each version is listed at [`FORMAT`].
 
 mod identity;
+mod large_object;
 mod manifest;
 mod table;
 mod unit;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use identity::RowIdentity;
+pub use large_object::{LargeObjectGrant, LargeObjectPrivilege, LargeObjectRecord};
 pub use manifest::{
     DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile,
     ManifestRename, RootFilter, Source, SourceSum, ToolBuild, Totals, Window,
@@ -32,7 +34,9 @@ pub use unit::{Evidence, Need, RelinkRecord, RowEvidence, RowName, UnitRecord};
 /// - 1.2: relinks say what restoring them takes: the parent's columns, its evidence, `xmin` and a hash of the rest; references
 ///   that were set to their default are listed too. The manifest says whether a window was asked for.
 /// - 1.3: the manifest says which tables and columns had other names in the snapshot (`renames`); all others are live's names.
-pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 3 };
+/// - 1.4: the large objects that rows point at: `large_objects.jsonl.zst` and `large_objects.copy.zst`; the manifest counts them, and
+///   says which columns of a table can point at one (`large_objects`).
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 4 };
 
 /// A format version, `major.minor`; in JSON a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

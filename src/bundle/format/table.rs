@@ -23,6 +23,9 @@ pub struct ManifestTable {
     /// Whether it references itself or belongs to a cycle of tables.
     #[serde(default)]
     pub cyclic: bool,
+    /// Columns whose values can be numbers of large objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub large_objects: Vec<String>,
 }
 
 impl ManifestTable {

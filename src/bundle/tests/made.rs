@@ -17,6 +17,7 @@ pub(super) fn table(n: usize) -> ManifestTable {
         key: vec!["id".into()],
         rows: 0,
         cyclic: false,
+        large_objects: Vec::new(),
     }
 }
 

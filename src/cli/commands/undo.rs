@@ -15,7 +15,8 @@ use crate::journal::{MovedSequence, NewRun, RunState, SequenceMoves};
 use crate::pg::{Access, Conninfo, Target};
 use crate::restore::Interrupt;
 use crate::restore::undo::{
-    Asked, Found, UndoPlan, UndoTally, Undoing, Undone, UnlinkTotals, find, plan, undo,
+    Asked, Found, ObjectTotals, UndoPlan, UndoTally, Undoing, Undone, UnlinkTotals, find, plan,
+    undo,
 };
 
 use super::build;
@@ -105,6 +106,7 @@ fn show(
             json!(plan.unlinks.get("unlinked").unwrap_or(&0)),
         ),
         ("unlinks", json!(plan.unlinks)),
+        ("large_objects", json!(plan.large_objects)),
         ("plan", json!(true)),
         ("live", json!(target.to_string())),
         ("resumes", json!(plan.resumes)),
@@ -160,6 +162,7 @@ fn text(
         }
     }
     lines.extend(of_references(&plan.unlinks, true));
+    lines.extend(of_objects(&plan.large_objects));
     lines.push(String::new());
     lines.push(
         "What triggers and the application did meanwhile does not come back; nor do sequences."
@@ -192,6 +195,26 @@ fn of_references(unlinks: &UnlinkTotals, would: bool) -> Vec<String> {
         )
     };
     unlinks.iter().map(line).collect()
+}
+
+/// What becomes of the large objects that the restore created.
+fn of_objects(objects: &ObjectTotals) -> Vec<String> {
+    let line = |(state, n): (&String, &u64)| {
+        let said = match state.as_str() {
+            "removed" => "removed with the rows that they came with",
+            "kept_changed" => {
+                "kept: somebody has written to them, or changed their owner or rights, since"
+            }
+            "kept_referenced" => "kept: rows point at them",
+            "kept" => "kept: they could not be removed; runs/<run>.jsonl has the reasons",
+            _ => "gone already",
+        };
+        format!(
+            "{} that the restore created: {said}",
+            counted(*n, "large object")
+        )
+    };
+    objects.iter().map(line).collect()
 }
 
 fn why(state: &str) -> &'static str {
@@ -274,6 +297,7 @@ fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failu
             json!(undone.unlinks.get("unlinked").unwrap_or(&0)),
         ),
         ("unlinks", json!(undone.unlinks)),
+        ("large_objects", json!(undone.large_objects)),
         ("state", json!(undone.state)),
         ("pending", json!(pending)),
     ];
@@ -282,7 +306,8 @@ fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failu
         Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
         Format::Text => context.ui.data(&outcome.text()),
     }
-    for line in of_references(&undone.unlinks, false) {
+    let lines = of_references(&undone.unlinks, false).into_iter();
+    for line in lines.chain(of_objects(&undone.large_objects)) {
         context.ui.status(&line);
     }
     let said = if stopped {

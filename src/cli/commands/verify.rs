@@ -58,6 +58,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
             ("excluded_but_back", json!(verified.excluded_but_back)),
             ("exclusions_dropped", json!(verified.exclusions_dropped)),
             ("relinks", json!(verified.relinks)),
+            ("large_objects", json!(verified.large_objects)),
             ("other_content", json!(verified.other_content)),
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("left_deleted", json!(bundle.manifest.left_out)),
@@ -78,6 +79,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
         .status(&format!("the certificate is in {}", path.display()));
     super::warn_of_parents(context, &bundle.manifest);
     relinks(context, &verified);
+    large_objects(context, &verified);
     let lost = total.missing + total.quarantined;
     if total.missing > 0 {
         context.ui.status(&format!(
@@ -109,6 +111,9 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
         context.ui.warning(&dropped.describe());
     }
     let since = total.changed_since + total.gone_since;
+    let objects = verified.large_objects.as_ref();
+    let lost = lost + objects.map_or(0, |o| o.lost());
+    let since = since + objects.map_or(0, |o| o.other);
     Ok(if lost > 0 || (args.strict && since > 0) {
         Code::Found
     } else {
@@ -164,6 +169,37 @@ fn relinks(context: &Context, verified: &Verified) {
                 _ => context.ui.status(&line),
             }
         }
+    }
+}
+
+/// Large objects, beside the rows that point at them.
+fn large_objects(context: &Context, verified: &Verified) {
+    let Some(objects) = &verified.large_objects else {
+        return;
+    };
+    context.ui.status(&format!(
+        "{} that these rows point at: as in the backup",
+        counted(objects.identical, "large object")
+    ));
+    let bad = [
+        (objects.missing, "not in live"),
+        (objects.other, "in live with another content"),
+        (
+            objects.unreadable,
+            "in live, and this role may not read them",
+        ),
+    ];
+    for (n, what) in bad.into_iter().filter(|(n, _)| *n > 0) {
+        context.ui.warning(&format!(
+            "{} that these rows point at: {what}; the certificate names them",
+            counted(n, "large object")
+        ));
+    }
+    if objects.rows_without > 0 {
+        context.ui.warning(&format!(
+            "{} of the bundle point at such an object, though they are in live as in the backup themselves",
+            counted(objects.rows_without, "row")
+        ));
     }
 }
 

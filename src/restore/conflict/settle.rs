@@ -8,6 +8,7 @@ use crate::catalog::IdentityRule;
 use crate::ident::Key;
 use crate::pg::{PgError, Session};
 
+use super::super::large_objects::{self, Coming};
 use super::super::look::{Conflict, Looked, look};
 use super::super::{Batch, BatchRow, TargetTable, Targets};
 use super::OnConflict;
@@ -27,6 +28,10 @@ pub(in crate::restore) struct Settled<'b> {
     pub(in crate::restore) resolved: Vec<Resolved>,
     /// The conflicts behind them, and those that remain.
     pub(in crate::restore) met: Vec<Met>,
+    /// Large objects that its rows point at and live lacks.
+    pub(in crate::restore) objects: Vec<Coming>,
+    /// Those that live has as they were.
+    pub(in crate::restore) objects_present: BTreeSet<u32>,
     /// To be kept once the batch is committed.
     pub(in crate::restore) decided: Decided,
 }
@@ -66,12 +71,17 @@ impl Replacements {
             let decided = self.decide(&following, &mut looked.conflicts);
             if decided.is_empty() {
                 looked.conflicts.append(&mut following.barred);
+                let mut objects =
+                    large_objects::look(session, targets, &following.batch, &looked).await?;
+                looked.conflicts.append(&mut objects.conflicts);
                 met.extend(Met::of(batch, looked.conflicts.iter(), "quarantined"));
                 return Ok(Settled {
                     batch: following.batch,
                     looked,
                     resolved: following.resolved,
                     met,
+                    objects: objects.coming,
+                    objects_present: objects.present,
                     decided: Decided(following.fates),
                 });
             }

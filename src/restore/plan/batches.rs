@@ -3,6 +3,7 @@
 use super::LargeUnit;
 use super::large::MICROSECONDS_A_ROW;
 use crate::ident::UnitId;
+use crate::restore::large_objects::BYTES_A_MILLISECOND;
 
 /// Rows that fit in a batch, for the estimate; the real number adapts.
 const ROWS_A_BATCH: u64 = 1_000;
@@ -16,18 +17,28 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn add(&mut self, rows: u64, unit: UnitId, root: impl FnOnce() -> String) {
-        self.filling += rows;
+    /// A unit with so many rows, and so many bytes of large objects.
+    pub(super) fn add(
+        &mut self,
+        (rows, bytes): (u64, u64),
+        unit: UnitId,
+        root: impl FnOnce() -> String,
+    ) {
+        let milliseconds = rows * MICROSECONDS_A_ROW / 1_000 + bytes / BYTES_A_MILLISECOND;
+        let weight = milliseconds * 1_000 / MICROSECONDS_A_ROW;
+        let weight = rows.max(weight);
+        self.filling += weight;
         if self.filling >= ROWS_A_BATCH {
             self.full += 1;
             self.filling = 0;
         }
-        if rows > ROWS_A_BATCH {
+        if weight > ROWS_A_BATCH {
             self.large.push(LargeUnit {
                 unit,
                 root: root(),
                 rows,
-                milliseconds: rows * MICROSECONDS_A_ROW / 1_000,
+                milliseconds,
+                large_object_bytes: bytes,
                 in_parts: false,
                 unsplit: None,
             });

@@ -7,6 +7,7 @@ use crate::bundle::{Bundle, UnitRecord};
 use crate::ident::UnitId;
 use crate::pg::Session;
 use crate::restore::excluded::{self, Excluded};
+use crate::restore::large_objects::BYTES_A_MILLISECOND;
 use crate::restore::prepare::Prepared;
 use crate::restore::sequences::{self, Sequence};
 use crate::restore::split::{Needs, Reading, Splitting};
@@ -56,6 +57,7 @@ impl Planner<'_> {
         let all = Needs::of(unit);
         let mut reading = Reading::open(bundle, unit.unit)?;
         let whole = std::mem::take(&mut self.tally);
+        let before = self.objects.bytes;
         let mut come_back = whole;
         let mut left = back;
         loop {
@@ -91,6 +93,7 @@ impl Planner<'_> {
             self.coming(session, batch).await?;
         }
         let rows = self.tally.total().inserted;
+        let bytes = self.objects.bytes - before;
         if self.out.contains(&unit.unit) {
             self.parents.unit(unit.unit, false, false);
             self.tally.0.values_mut().for_each(leave_out);
@@ -100,7 +103,8 @@ impl Planner<'_> {
                 unit: unit.unit,
                 root: format!("{root} {}", unit.root.key),
                 rows,
-                milliseconds: rows * MICROSECONDS_A_ROW / 1_000,
+                milliseconds: rows * MICROSECONDS_A_ROW / 1_000 + bytes / BYTES_A_MILLISECOND,
+                large_object_bytes: bytes,
                 in_parts: true,
                 unsplit: splitting.unsplit(self.targets, &unit.rows),
             });

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sha2::{Digest, Sha256};
 
 use super::batches::Batches;
+use super::objects::PlannedObjects;
 use super::{TablePlan, links};
 use crate::bundle::{Bundle, UnitRows};
 use crate::ident::{TableName, UnitId};
@@ -32,6 +33,7 @@ pub(super) struct Planner<'a> {
     pub(super) parents: Parents,
     pub(super) replacements: Replacements,
     pub(super) identity_unknown: BTreeSet<TableName>,
+    pub(super) objects: PlannedObjects,
 }
 
 impl Planner<'_> {
@@ -127,6 +129,11 @@ impl Planner<'_> {
             self.parents.unit(unit.unit, false, !out);
         }
         let mut to_insert = vec![0; batch.units.len()];
+        let mut bytes = vec![0; batch.units.len()];
+        for coming in settled.objects.iter().filter(|c| !out[c.unit]) {
+            bytes[coming.unit] += self.objects.comes(coming);
+        }
+        self.objects.present.extend(&settled.objects_present);
         let places = settled.batch.rows.iter().zip(&settled.looked.presence);
         for (table, (rows, presence)) in targets.tables.iter().zip(places) {
             let states = self.tally.of(&table.name);
@@ -142,7 +149,8 @@ impl Planner<'_> {
         }
         for (n, rows) in to_insert.into_iter().enumerate() {
             let root = || root_name(targets, &batch, n);
-            self.batches.add(rows, batch.units[n].unit, root);
+            self.batches
+                .add((rows, bytes[n]), batch.units[n].unit, root);
         }
         self.conflicts.extend(settled.met.into_iter().map(
             |met| match self.out.contains(&met.unit) {
@@ -224,6 +232,7 @@ impl Planner<'_> {
             digest.update(format!("fill {fill:?}\n"));
         }
         digest.update(links::digested(relinks));
+        digest.update(self.objects.digested());
         for (unit, _, reason, _) in &self.left_out {
             digest.update(format!("{unit} {reason}\n"));
         }

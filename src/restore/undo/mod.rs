@@ -25,6 +25,7 @@ mod deferred;
 mod error;
 mod find;
 mod look;
+mod objects;
 mod piece;
 mod plan;
 mod postponed;
@@ -36,6 +37,7 @@ mod unlink;
 
 pub use error::UndoError;
 pub use find::{Asked, Found, find};
+pub use objects::ObjectTotals;
 pub use plan::{Left, UndoPlan, plan};
 pub use run::{Undoing, Undone, undo};
 pub use tally::{UndoStates, UndoTally};

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use crate::bundle::Bundle;
 use crate::catalog::Relation;
 use crate::ident::{RunId, TableName, UnitId, unit_of};
-use crate::journal::{Relinks, Undos};
+use crate::journal::{CreatedObjects, Relinks, Undos};
 use crate::pg::Session;
 
 use super::find::Found;
 use super::look::{Foreseen, look};
+use super::objects::{self, ObjectTotals};
 use super::piece::of_batch;
 use super::postponed;
 use super::remove::outcome;
@@ -46,6 +47,8 @@ pub struct UndoPlan {
     pub resumes: Option<RunId>,
     /// References that the restore filled, by what would become of them.
     pub unlinks: UnlinkTotals,
+    /// Large objects that the restore created, by what would become of them.
+    pub large_objects: ObjectTotals,
 }
 
 /// Plans; reads only. Memory: the place of each row that would go.
@@ -59,6 +62,7 @@ pub async fn plan(
         scope,
         unlinking,
         filled,
+        objects,
     } = scope(session, bundle, found, declared).await?;
     let undos = Undos::new(session);
     let restore = &found.restore.run;
@@ -109,7 +113,22 @@ pub async fn plan(
             }));
         }
     }
+    let mut large_objects = match &objects {
+        Some(columns) => {
+            let of = (bundle.id.as_str(), restore.0.as_str());
+            objects::foresee(session, of, columns, &foreseen.going).await?
+        }
+        None => ObjectTotals::new(),
+    };
+    if let Some(undo) = &found.unfinished {
+        let done = CreatedObjects::new(session).totals_undone(undo).await?;
+        let done = done
+            .into_iter()
+            .filter(|(state, _)| !state.starts_with("kept"));
+        done.for_each(|(state, n)| *large_objects.entry(state).or_default() += n);
+    }
     Ok(UndoPlan {
+        large_objects,
         tally,
         inserted: undos.inserted(restore).await?.values().sum(),
         kept,

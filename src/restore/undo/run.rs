@@ -11,7 +11,8 @@ use crate::catalog::{Relation, introspect};
 use crate::event::{Event, Sink};
 use crate::ident::{RunId, UnitId};
 use crate::journal::{
-    self, NewRun, Postponed, Relinks, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos,
+    self, CreatedObjects, NewRun, Postponed, Relinks, RestoredBatch, RunEvent, RunLock, RunState,
+    Store, Undos,
 };
 use crate::pg::{Access, Conninfo, PgError, Session};
 use crate::restore::relinks::Unlinking;
@@ -21,6 +22,7 @@ use crate::restore::{Interrupt, Settings};
 
 use super::deferred::Deferred;
 use super::find::{Asked, Found, find};
+use super::objects::{Columns, ObjectTotals};
 use super::piece::of_batch;
 use super::postponed::{self, filled};
 use super::scope::Scope;
@@ -64,6 +66,8 @@ pub struct Undone {
     pub inserted: u64,
     /// References that the restore had filled, by what became of them.
     pub unlinks: UnlinkTotals,
+    /// Large objects that the restore had created, by what became of them.
+    pub large_objects: ObjectTotals,
 }
 
 /// Takes a restore back, or goes on with an undo of it that was stopped.
@@ -106,6 +110,7 @@ pub async fn undo(
         session,
         scope,
         unlinking: standing.unlinking,
+        objects: standing.objects,
         filled,
         settings,
         limit,
@@ -120,7 +125,7 @@ pub async fn undo(
         reconnects: 0,
     };
     let ended = work.until_done().await;
-    let (state, tally, unlinks) = ended.map_err(|e| UndoError::Partly {
+    let (state, tally, unlinks, large_objects) = ended.map_err(|e| UndoError::Partly {
         run: run.to_string(),
         cause: e.to_string(),
     })?;
@@ -134,6 +139,7 @@ pub async fn undo(
         tally,
         inserted,
         unlinks,
+        large_objects,
     })
 }
 
@@ -169,6 +175,7 @@ pub(super) async fn scope(
         .collect();
     match obstacles.is_empty() {
         true => Ok(Standing {
+            objects: Columns::of(bundle, &live, &session.target().role)?,
             scope,
             unlinking,
             filled,
@@ -181,6 +188,8 @@ pub(super) async fn scope(
 pub(super) struct Standing {
     pub(super) scope: Scope,
     pub(super) unlinking: Unlinking,
+    /// What can point at large objects, where the bundle has any.
+    pub(super) objects: Option<Columns>,
     /// References within circles that were filled once all parts of a unit were there.
     pub(super) filled: Vec<Postponed>,
 }
@@ -222,6 +231,7 @@ pub(super) struct Worker<'a> {
     pub(super) scope: Scope,
     pub(super) unlinking: Unlinking,
     pub(super) filled: Vec<Postponed>,
+    pub(super) objects: Option<Columns>,
     pub(super) settings: &'a Undoing,
     pub(super) limit: Duration,
     pub(super) run: RunId,
@@ -236,16 +246,31 @@ pub(super) struct Worker<'a> {
     pub(super) reconnects: u32,
 }
 
+/// How it ended: its state, rows, references and large objects.
+type Ended = (RunState, UndoTally, UnlinkTotals, ObjectTotals);
+
 impl Worker<'_> {
     /// The bundle that was restored.
     pub(super) fn bundle_id(&self) -> &str {
         &self.found.bundle
     }
 
-    async fn until_done(&mut self) -> Result<(RunState, UndoTally, UnlinkTotals), UndoError> {
-        let longest = self.settings.max_unit_time.max(self.limit);
-        self.session.give_up_after(Some(patience(longest)));
-        let stopped = self.unlink().await? || self.empty_filled().await? || self.all().await?;
+    /// The restore that is taken back.
+    pub(super) fn restore_id(&self) -> &str {
+        &self.found.restore.run.0
+    }
+
+    /// How long an answer may take.
+    pub(super) fn patience(&self) -> Duration {
+        patience(self.settings.max_unit_time.max(self.limit))
+    }
+
+    async fn until_done(&mut self) -> Result<Ended, UndoError> {
+        self.session.give_up_after(Some(self.patience()));
+        let stopped = self.unlink().await?
+            || self.empty_filled().await?
+            || self.all().await?
+            || self.remove_objects().await?;
         let mut tally = so_far(&self.session, &self.scope, &self.found, Some(&self.run)).await?;
         for table in &self.scope.tables {
             tally.of(&table.name);
@@ -254,14 +279,17 @@ impl Worker<'_> {
         let remain = ["kept", "kept_changed"]
             .iter()
             .any(|s| unlinks.contains_key(*s));
+        let objects = CreatedObjects::new(&self.session);
+        let objects = objects.totals_undone(&self.run).await?;
+        let objects_remain = objects.keys().any(|state| state.starts_with("kept"));
         let event = match stopped {
             true => RunEvent::Interrupt,
             false => RunEvent::Finish {
-                left_out: remain || tally.total().kept() > 0,
+                left_out: remain || tally.total().kept() > 0 || objects_remain,
             },
         };
         let state = Store::new(&self.session).record(&self.run, event).await?;
-        Ok((state, tally, unlinks))
+        Ok((state, tally, unlinks, objects))
     }
 
     /// Works off every batch, the last one first; true when it stopped before the end.

@@ -24,6 +24,7 @@ fn table(name: &str) -> ManifestTable {
         key: vec!["id".into()],
         rows: 0,
         cyclic: false,
+        large_objects: Vec::new(),
     }
 }
 

@@ -315,7 +315,9 @@ fn compare_sides(story: &Story, incident: &Incident) {
     }
     // The dump, which knows nothing of keys, agrees on how much is gone.
     let (gone, _) = difference(&incident.before, &incident.after_loss);
+    let row = |line: &&String| !line.starts_with("large object ");
     if story.edited == 0 && story.gone.is_empty() {
+        let gone: Vec<&String> = gone.iter().filter(row).collect();
         assert_eq!(gone.len() as u64, deleted, "{gone:#?}");
     }
 }

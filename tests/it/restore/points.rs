@@ -16,12 +16,13 @@ use super::Incident;
 use super::story::Story;
 
 /// Small stories, each with something of its own: cascades, circles, rows without a key, identity, partitions, units
-/// that depend on each other, references that only the configuration states, references that are filled.
+/// that depend on each other, references that only the configuration states, references that are filled, large objects.
 const STORIES: &[&str] = &[
     "cascade",
     "cycle",
     "cycle_not_deferrable",
     "identity",
+    "large_objects",
     "no_key",
     "partitioned_bag",
     "parts",
@@ -61,6 +62,11 @@ const RELINKED: &str = "select r.kind, l.table_name, l.key, l.columns, l.after, 
       join reinstate.run r using (run) group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4;
     select state, count(*), count(distinct (of_run, of_batch, of_n)) from reinstate.unlinked group by 1 order by 1";
 
+/// What was created and removed again, each once.
+const OBJECTS: &str = "select r.kind, l.loid, l.size, count(*) from reinstate.large_object l join reinstate.run r using (run)
+     group by 1, 2, 3 order by 1, 2;
+    select state, count(*), count(distinct (of_run, of_batch, of_n)) from reinstate.large_object_undone group by 1 order by 1";
+
 impl Stage<'_> {
     /// A run over a wire, from the state at which the command starts; an undisturbed one where there is no point.
     fn run(&mut self, point: Option<Point>) -> (Output, Proxy) {
@@ -84,6 +90,9 @@ impl Stage<'_> {
         let mut account = live.query_text(self.account);
         if live.count("select count(to_regclass('reinstate.unlinked'))") > 0 {
             account.push_str(&live.query_text(RELINKED));
+        }
+        if live.count("select count(to_regclass('reinstate.large_object_undone'))") > 0 {
+            account.push_str(&live.query_text(OBJECTS));
         }
         (dump(live), account)
     }

@@ -40,6 +40,7 @@ pub(super) fn report(
             ("notes", json!(extracted.notes)),
             ("doubtful_parents", json!(extracted.doubtful_parents)),
             ("set_default", json!(t.set_default)),
+            ("large_objects", json!(t.large_objects)),
         ],
     };
     for parent in &extracted.doubtful_parents {
@@ -66,6 +67,12 @@ pub(super) fn report(
         context.ui.warning(&format!(
             "{} was not looked at: {}",
             left.table, left.reason
+        ));
+    }
+    if t.large_objects > 0 {
+        context.ui.data(&format!(
+            "{} that these rows point at: in the bundle with them",
+            counted(t.large_objects, "large object")
         ));
     }
     let told = |s: &&SourceSum| s.source != "none";

@@ -137,6 +137,7 @@ fn report(
         beside: vec![
             ("relinked", json!(execution.relinks.count("relinked"))),
             ("relinks", relinks::document(&execution.relinks)),
+            ("large_objects", large_objects(execution)),
             ("state", json!(execution.state)),
             ("bundle", json!(bundle.id)),
             ("triggers", json!(settings.triggers)),
@@ -158,6 +159,12 @@ fn report(
     }
     for line in relinks::lines(&execution.relinks, false) {
         context.ui.status(&line);
+    }
+    if let Some((created, bytes)) = execution.large_objects.filter(|o| o.0 > 0) {
+        context.ui.status(&format!(
+            "{} created, {bytes} bytes",
+            counted(created, "large object")
+        ));
     }
     for sequence in &execution.sequences {
         let line = sequences::line(sequence, "was");
@@ -183,6 +190,15 @@ fn report(
     };
     context.ui.status(&format!("run {} {said}", execution.run));
     Ok(())
+}
+
+/// Large objects that the run created; null where the bundle has none.
+fn large_objects(execution: &Execution) -> Value {
+    let created = execution.large_objects;
+    created.map_or(
+        Value::Null,
+        |(created, bytes)| json!({"created": created, "bytes": bytes}),
+    )
 }
 
 /// Rows by table.

@@ -44,7 +44,7 @@ pub(super) fn show(
     context.ui.status(&match plan.tally.total().inserted {
         _ if refused => "nothing was changed, and --execute is refused until what the plan names as in the way is gone"
             .to_owned(),
-        0 if relinked == 0 => format!(
+        0 if relinked == 0 && plan.large_objects.is_none_or(|o| o.to_create == 0) => format!(
             "nothing was changed, and nothing is to be inserted. Next: {}",
             context.next_on("verify", &bundle.dir)
         ),
@@ -79,6 +79,7 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -
         beside: vec![
             ("relinked", json!(plan.relinks.count("relinked"))),
             ("relinks", relinks::document(&plan.relinks)),
+            ("large_objects", json!(plan.large_objects)),
             ("plan", json!(true)),
             ("plan_id", json!(plan.id)),
             ("live", json!(target.to_string())),
@@ -137,6 +138,14 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
             .map(|s| sequences::line(s, "would be")),
     );
     text.extend(relinks::lines(&plan.relinks, true));
+    if let Some(objects) = plan.large_objects.filter(|o| o.to_create + o.present > 0) {
+        text.push(format!(
+            "{} to create, {} bytes; {} there already as in the bundle",
+            counted(objects.to_create, "large object"),
+            grouped(objects.bytes),
+            grouped(objects.present)
+        ));
+    }
     for (unit, root, reason, sqlstate) in plan.left_out.iter().take(LISTED) {
         let code = sqlstate.as_deref().map(|s| format!(" [{s}]"));
         text.push(format!(
@@ -262,10 +271,14 @@ fn large_units(plan: &Plan, settings: &Settings) -> Vec<String> {
             false => String::new(),
         };
         format!(
-            "unit {} ({}) is one transaction of {}, about {time:?}{enough}",
+            "unit {} ({}) is one transaction of {}{}, about {time:?}{enough}",
             unit.unit,
             unit.root,
-            counted(unit.rows, "row")
+            counted(unit.rows, "row"),
+            match unit.large_object_bytes {
+                0 => String::new(),
+                bytes => format!(" and {} bytes of large objects", grouped(bytes)),
+            }
         )
     };
     let mut lines: Vec<String> = plan.large_units.iter().take(LISTED).map(line).collect();

@@ -19,7 +19,8 @@ insert into files values (1, 'small', 81001), (2, 'empty', 81002), (3, 'large', 
 const LOSS: &str = "select lo_unlink(content) from files where content is not null; delete from files where id < 4";
 
 fn incident() -> Incident {
-    Incident::new(SETUP, LOSS)
+    // However busy the machine is.
+    Incident::new(SETUP, LOSS).with(&["--max-unit-time", "60s"])
 }
 
 fn extracted() -> Incident {
@@ -120,6 +121,7 @@ fn a_number_taken_at_the_last_moment() {
     while incident.live.count(waiting) == 0 {}
     let done = Ledger::of(&incident.restore().expect_code(4));
     assert!(other.wait().unwrap().success());
+    assert_eq!(done.total("quarantined"), 1, "{:#?}", incident.quarantine());
     done.expect(&[("inserted", 2), ("quarantined", 1)]);
     assert_eq!(
         incident

@@ -87,7 +87,7 @@ fn owners(incident: &Incident) -> String {
 
 #[test]
 fn objects_belong_again_to_whom_they_belonged() {
-    let mut incident = Incident::new(SETUP, LOSS);
+    let mut incident = Incident::new(SETUP, LOSS).with(&["--max-unit-time", "60s"]);
     let name = |role: &str| format!("{role}_{}", std::process::id());
     let (app, tool, guest) = (name("lo_app"), name("lo_tool"), name("lo_guest"));
     let made = Roles::new(&incident, &["lo_app", "lo_tool", "lo_guest"]);

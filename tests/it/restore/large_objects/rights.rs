@@ -102,7 +102,14 @@ fn objects_belong_again_to_whom_they_belonged() {
     incident.extract(&[]);
     let live = incident.live.conninfo_as(&tool);
     let run = |args: &[&str]| incident.case.run([args, &["--live", &live]].concat());
-    let deed = ["restore", "--execute", "--unrehearsed", "test"];
+    let deed = [
+        "restore",
+        "--execute",
+        "--unrehearsed",
+        "test",
+        "--max-unit-time",
+        "60s",
+    ];
     let plan = run(&["restore"]).ok();
     let way_out = format!(
         "belonged to role {app}, to which role {tool} may not give it: GRANT {app} TO {tool}"
@@ -167,7 +174,14 @@ fn one_that_may_not_be_read_in_live() {
     ));
     let live = incident.live.conninfo_as(blind);
     let run = |args: &[&str]| incident.case.run([args, &["--live", &live]].concat());
-    let deed = ["restore", "--execute", "--unrehearsed", "test"];
+    let deed = [
+        "restore",
+        "--execute",
+        "--unrehearsed",
+        "test",
+        "--max-unit-time",
+        "60s",
+    ];
     run(&deed).expect_code(4);
     let reason = incident.quarantine()[0]["reason"]
         .as_str()

@@ -130,13 +130,13 @@ pub(in crate::restore) async fn look(
     Ok(found)
 }
 
-/// What live has under the number of each. One statement; the server hashes what it has, piece by piece.
+/// What live has under the number of each, in their order. One statement; the server hashes what it has, piece by piece.
 ///
 /// Errors: the server's, where an object goes while it is read.
 pub async fn states(
     session: &Session,
     objects: &[&LargeObject],
-) -> Result<HashMap<u32, ObjectState>, PgError> {
+) -> Result<BTreeMap<u32, ObjectState>, PgError> {
     let loids: Vec<u32> = objects.iter().map(|o| o.loid).collect();
     let sizes = objects
         .iter()
@@ -149,7 +149,7 @@ pub async fn states(
         pieces_sql("m.oid", "k.size"),
         readable_sql(),
     );
-    let mut states: HashMap<u32, ObjectState> = loids
+    let mut states: BTreeMap<u32, ObjectState> = loids
         .iter()
         .map(|loid| (*loid, ObjectState::Absent))
         .collect();

@@ -282,12 +282,8 @@ pub(crate) struct Restore {
     /// What to do about a row whose key, or another value that must be unique, live has given to another row [default: quarantine]
     #[arg(long, value_name = "HOW")]
     pub(crate) on_conflict: Option<ConflictArg>,
-    /// What to do about triggers of the tables written to; refused where there are some and nothing is said
-    #[arg(long, value_name = "HOW")]
-    pub(crate) triggers: Option<TriggersArg>,
-    /// A trigger that may fire although triggers are suppressed (schema.table.trigger; repeatable)
-    #[arg(long, value_name = "TRIGGER", requires = "triggers")]
-    pub(crate) accept_trigger: Vec<String>,
+    #[command(flatten)]
+    pub(crate) triggers: Triggers,
     /// Which references that the deletion set to NULL to fill
     #[arg(long, value_name = "WHICH")]
     pub(crate) relinks: Option<RelinksArg>,
@@ -314,6 +310,17 @@ pub(crate) enum ConflictArg {
     Remap,
     /// Leave out the row and what hangs from it
     Skip,
+}
+
+/// What was said about triggers.
+#[derive(Debug, Args)]
+pub(crate) struct Triggers {
+    /// What to do about triggers of the tables written to; refused where there are some and nothing is said
+    #[arg(long, value_name = "HOW")]
+    pub(crate) triggers: Option<TriggersArg>,
+    /// A trigger that may fire although triggers are suppressed (schema.table.trigger; repeatable)
+    #[arg(long, value_name = "TRIGGER", requires = "triggers")]
+    pub(crate) accept_trigger: Vec<String>,
 }
 
 /// What to do about triggers.
@@ -366,4 +373,9 @@ pub(crate) struct Undo {
     /// The bundle that was restored [default: bundle, in the case directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) triggers: Triggers,
+    /// Longest time that one unit alone may take (such as 5s)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_unit_time: Option<String>,
 }

@@ -20,6 +20,7 @@ mod conflict;
 pub mod excluded;
 mod fields;
 mod fill;
+mod firing;
 mod insert;
 mod inserted;
 mod kept;
@@ -48,6 +49,7 @@ mod writers;
 pub use batch::{Batch, BatchRow};
 pub use conflict::{BothSides, Met, OnConflict, Replacements, Resolution, Resolved};
 pub use fill::{Added, Fill};
+pub use firing::{Said, accepting};
 pub use large_objects::{ObjectState, objects_of, states};
 pub use look::{Conflict, Looked, Presence, look};
 pub use plan::{LargeUnit, ObjectPlan, Plan, TablePlan, plan};
@@ -58,7 +60,7 @@ pub use run::{Execution, Interrupt, execute};
 pub use sequences::SequenceMove;
 pub use tally::{States, Tally};
 pub use target::{TargetTable, TargetUnique, Targets};
-pub use triggers::{Treated, Triggers, accepting};
+pub use triggers::{Treated, Triggers};
 
 use std::time::Duration;
 
@@ -111,6 +113,14 @@ impl Settings {
         Rules {
             exclusions: &self.exclusions,
             declared: &self.declared,
+        }
+    }
+
+    /// What was said about triggers.
+    fn said(&self) -> Said<'_> {
+        Said {
+            how: self.triggers,
+            accepted: &self.accepted_triggers,
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use serde::Serialize;
 
-use crate::catalog::{TableKind, Trigger};
-use crate::ident::{TableName, quote_ident, shell_word, shown};
-use crate::pg::{BY_KEY, PgError, Session};
+use crate::catalog::TableKind;
+use crate::ident::{TableName, quote_ident};
+use crate::pg::{PgError, Session};
 
+use super::firing::{AS_THE_ROLE, Firing, Way, as_ourselves, described, full_name};
 use super::{RestoreError, Settings, TargetTable, Targets};
 
 /// What a person said about triggers.
@@ -32,7 +33,7 @@ pub struct Treated {
     pub suppressed: Vec<String>,
     /// They would fire although others are suppressed, and nobody has accepted that: as `--accept-trigger` takes them.
     pub unaccepted: Vec<String>,
-    /// They fire when the rows are deleted again: an undo is refused while they are enabled.
+    /// They fire when the rows are deleted again: an undo is refused until somebody has said whether they shall.
     pub on_delete: Vec<String>,
     /// Why nothing is written to the table as things are, and the way out.
     pub obstacle: Option<String>,
@@ -104,56 +105,20 @@ impl Treatment {
         session: &Session,
         elsewhere: bool,
     ) -> Result<(), RestoreError> {
-        if !self.suppresses() && !elsewhere {
-            return Ok(());
+        match self.suppresses() || elsewhere {
+            true => may_suppress(session).await,
+            false => Ok(()),
         }
-        let try_it = "begin; set local session_replication_role = replica; rollback";
-        // Asked by doing it: some managed servers allow it without saying so in their catalogs.
-        let tried = session.batch("suppressing triggers", try_it).await;
-        let Err(error) = tried else { return Ok(()) };
-        session.batch("rolling back", "rollback").await?;
-        if error.sqlstate() != Some("42501") {
-            return Err(error.into());
-        }
-        let role = &session.target().role;
-        let way_out = match session.server_version() >= 150_000 {
-            true => format!(
-                "a superuser gives it: GRANT SET ON PARAMETER session_replication_role TO {}",
-                quote_ident(role)
-            ),
-            false => "before PostgreSQL 15 only a superuser has it".to_owned(),
-        };
-        Err(RestoreError::NoRightToSuppress {
-            role: role.clone(),
-            way_out,
-        })
     }
 
-    /// Before the rows of tables that go in together. Triggers of the application look for names where it does, not where
-    /// we do.
+    /// Before the rows of tables that go in together.
     pub(super) async fn before(&self, session: &Session, group: &[usize]) -> Result<(), PgError> {
-        let (replica, fire) = self.ways(group);
-        let mut sql = String::new();
-        if replica {
-            sql.push_str("set local session_replication_role = replica;");
-        }
-        if fire {
-            sql.push_str(AS_THE_ROLE);
-        }
-        self.set(session, &sql).await
+        self.way(group).before(session).await
     }
 
     /// After them.
     pub(super) async fn after(&self, session: &Session, group: &[usize]) -> Result<(), PgError> {
-        let (replica, fire) = self.ways(group);
-        let mut sql = String::new();
-        if fire {
-            sql.push_str(&as_ourselves());
-        }
-        if replica {
-            sql.push_str("set local session_replication_role = origin;");
-        }
-        self.set(session, &sql).await
+        self.way(group).after(session).await
     }
 
     /// Lets triggers fire now that were put off to the commit: what they do to our rows is then read back.
@@ -169,74 +134,61 @@ impl Treatment {
         session.batch(doing, &sql).await
     }
 
-    fn ways(&self, group: &[usize]) -> (bool, bool) {
+    /// Triggers put off to the commit are, until all rows of the batch are there.
+    fn way(&self, group: &[usize]) -> Way {
         let any = |of: fn(&Treated) -> bool| group.iter().any(|t| of(&self.tables[*t]));
-        (any(|t| t.as_replica), any(|t| !t.fire.is_empty()))
-    }
-
-    async fn set(&self, session: &Session, sql: &str) -> Result<(), PgError> {
-        match sql.is_empty() {
-            true => Ok(()),
-            false => session.batch("setting how triggers fire", sql).await,
+        Way {
+            as_replica: any(|t| t.as_replica),
+            fire: any(|t| !t.fire.is_empty()),
+            put_off: false,
         }
     }
 }
 
-/// What a trigger's function finds in a session of the role's own.
-pub(super) const AS_THE_ROLE: &str =
-    "set local search_path to default; set local timezone to default;
-     set local random_page_cost to default;";
-
-/// What every session of ours pins.
-pub(super) fn as_ourselves() -> String {
-    format!(
-        "set local search_path = pg_catalog, pg_temp; set local timezone = 'UTC'; set local random_page_cost = {BY_KEY};"
-    )
+/// Refuses a role that may not suppress triggers. Leaves nothing behind.
+pub(super) async fn may_suppress(session: &Session) -> Result<(), RestoreError> {
+    let try_it = "begin; set local session_replication_role = replica; rollback";
+    // Asked by doing it: some managed servers allow it without saying so in their catalogs.
+    let tried = session.batch("suppressing triggers", try_it).await;
+    let Err(error) = tried else { return Ok(()) };
+    session.batch("rolling back", "rollback").await?;
+    if error.sqlstate() != Some("42501") {
+        return Err(error.into());
+    }
+    let role = &session.target().role;
+    let way_out = match session.server_version() >= 150_000 {
+        true => format!(
+            "a superuser gives it: GRANT SET ON PARAMETER session_replication_role TO {}",
+            quote_ident(role)
+        ),
+        false => "before PostgreSQL 15 only a superuser has it".to_owned(),
+    };
+    Err(RestoreError::NoRightToSuppress {
+        role: role.clone(),
+        way_out,
+    })
 }
 
 fn treated(table: &TargetTable, as_replica: bool, settings: &Settings) -> Treated {
-    let mut treated = Treated {
+    let triggers = &table.live.triggers;
+    let on_insert = triggers.iter().filter(|t| t.on_insert);
+    let firing = Firing::of(&table.name, on_insert, as_replica, settings.said());
+    let on_delete = triggers.iter().filter(|t| t.on_delete);
+    Treated {
         table: table.name.clone(),
-        fire: Vec::new(),
-        suppressed: Vec::new(),
-        unaccepted: Vec::new(),
-        on_delete: Vec::new(),
-        obstacle: None,
+        obstacle: obstacle(table, &firing, settings.triggers),
+        on_delete: on_delete.map(described).collect(),
+        fire: firing.fire,
+        suppressed: firing.suppressed,
+        unaccepted: firing.unaccepted,
         as_replica,
-        put_off: false,
-    };
-    for trigger in &table.live.triggers {
-        if trigger.on_delete {
-            treated.on_delete.push(described(trigger));
-        }
-        let fires = match trigger.enabled.as_str() {
-            "O" => !as_replica,
-            "R" => as_replica,
-            _ => true,
-        };
-        if !trigger.on_insert || (!fires && trigger.enabled != "O") {
-            continue;
-        }
-        if !fires {
-            treated.suppressed.push(described(trigger));
-            continue;
-        }
-        treated.put_off |= trigger.deferrable;
-        treated.fire.push(described(trigger));
-        let name = full_name(&table.name, trigger);
-        if settings.triggers == Some(Triggers::Suppress)
-            && !settings.accepted_triggers.contains(&name)
-        {
-            treated.unaccepted.push(name);
-        }
+        put_off: firing.put_off,
     }
-    treated.obstacle = obstacle(table, &treated, settings.triggers);
-    treated
 }
 
-fn obstacle(table: &TargetTable, treated: &Treated, said: Option<Triggers>) -> Option<String> {
-    let firing = treated.fire.join(", ");
-    if treated.fire.is_empty() {
+fn obstacle(table: &TargetTable, of: &Firing, said: Option<Triggers>) -> Option<String> {
+    let firing = of.fire.join(", ");
+    if of.fire.is_empty() {
         return None;
     }
     if said.is_none() {
@@ -245,12 +197,11 @@ fn obstacle(table: &TargetTable, treated: &Treated, said: Option<Triggers>) -> O
              and what they do is not taken back by an undo; --triggers suppress keeps them from it"
         ));
     }
-    if !treated.unaccepted.is_empty() {
-        let accept: Vec<String> = treated.unaccepted.iter().map(|n| accepting(n)).collect();
+    if !of.unaccepted.is_empty() {
         return Some(format!(
             "triggers fire on its rows although triggers are suppressed ({firing}), being ENABLE ALWAYS or ENABLE REPLICA; \
              if they may, accept each by name: {}",
-            accept.join(" ")
+            of.accepting()
         ));
     }
     let untold = !table.keyed() && table.live.kind == TableKind::Partitioned;
@@ -260,19 +211,4 @@ fn obstacle(table: &TargetTable, treated: &Treated, said: Option<Triggers>) -> O
              did to a row; disable them for the restore if the application can bear it"
         )
     })
-}
-
-/// The option that accepts a trigger, as a shell takes it.
-pub fn accepting(name: &str) -> String {
-    format!("--accept-trigger {}", shell_word(name))
-}
-
-/// How a person names a trigger.
-pub(super) fn full_name(table: &TableName, trigger: &Trigger) -> String {
-    format!("{}.{}", table, shown(&trigger.name))
-}
-
-pub(super) fn described(trigger: &Trigger) -> String {
-    let (name, function, fires) = (&trigger.name, &trigger.function, &trigger.fires);
-    format!("{name} calling {function} {fires}")
 }

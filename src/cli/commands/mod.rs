@@ -5,6 +5,7 @@ mod contacts;
 mod diff;
 mod doctor;
 mod extract;
+mod given;
 mod hold;
 mod init;
 mod recorder;

@@ -173,7 +173,7 @@ async fn link(
     };
     Ok(Link {
         locator: Locator::by_names(&child, &head.key_columns),
-        triggers: ChildTriggers::of(&child, settings.triggers, &settings.accepted_triggers),
+        triggers: ChildTriggers::of(&child, settings.said()),
         child: Some(child),
         barrier,
         in_index,

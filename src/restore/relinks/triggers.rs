@@ -2,8 +2,8 @@
 
 use crate::catalog::Table;
 use crate::pg::{PgError, Session};
-use crate::restore::triggers::{AS_THE_ROLE, as_ourselves, described, full_name};
-use crate::restore::{Triggers, accepting};
+use crate::restore::Said;
+use crate::restore::firing::{Firing, Way};
 
 /// The UPDATE triggers of one table, as they are treated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(in crate::restore) struct ChildTriggers {
     pub(in crate::restore) named: Vec<String>,
     /// Why nothing is written as things are, and the way out.
     pub(in crate::restore) obstacle: Option<String>,
+    /// The options that accept those that fire although others are suppressed, where nobody has accepted that.
+    accepting: String,
     /// Rows are written to as a replica does.
     pub(in crate::restore) as_replica: bool,
     /// One that fires can be put off to the commit.
@@ -24,85 +26,68 @@ pub(in crate::restore) struct ChildTriggers {
 
 impl ChildTriggers {
     /// What was said makes of them. `None` where nobody has said anything.
-    pub(in crate::restore) fn of(
-        table: &Table,
-        said: Option<Triggers>,
-        accepted: &[String],
-    ) -> Self {
-        let on_update = || table.triggers.iter().filter(|t| t.on_update);
-        let suppress = said == Some(Triggers::Suppress);
-        let mut all = Self {
-            as_replica: suppress && on_update().any(|t| t.enabled == "O"),
-            ..Self::default()
-        };
-        let mut unaccepted = Vec::new();
-        for trigger in on_update() {
-            let name = full_name(&table.name, trigger);
-            all.named.push(name.clone());
-            let fires = match trigger.enabled.as_str() {
-                "O" => !all.as_replica,
-                "R" => all.as_replica,
-                _ => true,
-            };
-            if fires {
-                all.put_off |= trigger.deferrable;
-                all.fire.push(described(trigger));
-                if suppress && !accepted.contains(&name) {
-                    unaccepted.push(accepting(&name));
-                }
-            } else if trigger.enabled == "O" {
-                all.suppressed.push(described(trigger));
-            }
-        }
-        let firing = all.fire.join(", ");
-        all.obstacle = if !all.fire.is_empty() && said.is_none() {
+    pub(in crate::restore) fn of(table: &Table, said: Said<'_>) -> Self {
+        let triggers = || table.triggers.iter().filter(|t| t.on_update);
+        let as_replica = said.suppress() && triggers().any(|t| t.enabled == "O");
+        let of = Firing::of(&table.name, triggers(), as_replica, said);
+        let firing = of.fire.join(", ");
+        let obstacle = if !of.fire.is_empty() && said.how.is_none() {
             Some(format!(
                 "triggers would fire when its references are filled ({firing}), and nobody has said whether they shall: \
                  --triggers fire or suppress; --relinks none leaves the references NULL"
             ))
-        } else if !unaccepted.is_empty() {
+        } else if !of.unaccepted.is_empty() {
             Some(format!(
                 "triggers fire when its references are filled although triggers are suppressed ({firing}), being ENABLE ALWAYS or \
                  ENABLE REPLICA; if they may, accept each by name: {}",
-                unaccepted.join(" ")
+                of.accepting()
             ))
         } else {
             None
         };
-        all
+        Self {
+            accepting: of.accepting(),
+            fire: of.fire,
+            suppressed: of.suppressed,
+            named: of.named,
+            obstacle,
+            as_replica,
+            put_off: of.put_off,
+        }
+    }
+
+    /// Why nothing is emptied again as things are, and the way out.
+    pub(in crate::restore) fn obstacle_to_emptying(&self) -> Option<String> {
+        self.obstacle.as_ref()?;
+        let firing = self.fire.join(", ");
+        Some(match self.accepting.is_empty() {
+            true => format!(
+                "triggers on UPDATE would fire as its references are emptied again ({firing}), and nobody has said whether they \
+                 shall: --triggers fire or suppress"
+            ),
+            false => format!(
+                "triggers on UPDATE fire as its references are emptied again although triggers are suppressed ({firing}), being \
+                 ENABLE ALWAYS or ENABLE REPLICA; if they may, accept each by name: {}",
+                self.accepting
+            ),
+        })
     }
 
     /// Before rows are written to.
     pub(in crate::restore) async fn before(&self, session: &Session) -> Result<(), PgError> {
-        let mut sql = String::new();
-        if self.as_replica {
-            sql.push_str("set local session_replication_role = replica;");
-        }
-        if !self.fire.is_empty() {
-            sql.push_str(AS_THE_ROLE);
-        }
-        set(session, &sql).await
+        self.way().before(session).await
     }
 
     /// After that. Triggers put off to the commit fire now: what they do is then read back.
     pub(in crate::restore) async fn after(&self, session: &Session) -> Result<(), PgError> {
-        let mut sql = String::new();
-        if self.put_off {
-            sql.push_str("set constraints all immediate;");
-        }
-        if !self.fire.is_empty() {
-            sql.push_str(&as_ourselves());
-        }
-        if self.as_replica {
-            sql.push_str("set local session_replication_role = origin;");
-        }
-        set(session, &sql).await
+        self.way().after(session).await
     }
-}
 
-async fn set(session: &Session, sql: &str) -> Result<(), PgError> {
-    match sql.is_empty() {
-        true => Ok(()),
-        false => session.batch("setting how triggers fire", sql).await,
+    fn way(&self) -> Way {
+        Way {
+            as_replica: self.as_replica,
+            fire: !self.fire.is_empty(),
+            put_off: self.put_off,
+        }
     }
 }

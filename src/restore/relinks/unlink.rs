@@ -9,7 +9,7 @@ use crate::catalog::{Locator, Schema, Table};
 use crate::ident::{Key, RunId, array_literal, quote_ident, quote_literal};
 use crate::journal::{Relinked, RelinkedPlace, Relinks, Unlinked};
 use crate::pg::{PgError, Session};
-use crate::restore::{RestoreError, Settings, Triggers};
+use crate::restore::{RestoreError, Said, Settings, Triggers};
 
 /// References of a chunk, at most.
 const CHUNK: usize = 200;
@@ -75,8 +75,8 @@ impl Unlinking {
         session: &Session,
         bundle: &Bundle,
         live: &Schema,
-        restore: &RunId,
-        undo: Option<&RunId>,
+        (restore, undo): (&RunId, Option<&RunId>),
+        said: Said<'_>,
     ) -> Result<Self, RestoreError> {
         let relinks = Relinks::new(session);
         let mut rows = relinks.of_restore(restore).await?;
@@ -90,7 +90,14 @@ impl Unlinking {
         let past = Past::read(session, &bundle.id).await?;
         let mut children = HashMap::new();
         if !rows.is_empty() {
-            let settings = treated_as_by(session, restore).await?;
+            let settings = match said.how {
+                None => treated_as_by(session, restore).await?,
+                Some(_) => Settings {
+                    triggers: said.how,
+                    accepted_triggers: said.accepted.to_vec(),
+                    ..Settings::default()
+                },
+            };
             let links = Links::find(session, bundle, live, &settings).await?;
             for link in links.all {
                 let Some(table) = link.child else { continue };
@@ -110,21 +117,31 @@ impl Unlinking {
         })
     }
 
-    /// Tables whose triggers would fire although nobody was asked about them, with the reason.
+    /// Tables whose triggers are in the way as things are, and the way out.
     pub(in crate::restore) fn obstacles(&self) -> Vec<(crate::ident::TableName, String)> {
-        let of_rows = |name: &String| self.rows.iter().any(|(_, r)| r.table == *name);
-        let children = self.children.iter().filter(|(name, _)| of_rows(name));
-        let refused = children.filter(|(_, c)| c.triggers.obstacle.is_some());
-        refused
-            .map(|(_, child)| {
-                let firing = child.triggers.fire.join(", ");
-                let reason = format!(
-                    "triggers on UPDATE would fire as its references are emptied again ({firing}), and the restore was not told \
-                     what becomes of them; disable them for the undo if the application can bear it"
-                );
-                (child.table.name.clone(), reason)
-            })
+        let reason = |child: &Child| child.triggers.obstacle_to_emptying();
+        self.emptied()
+            .filter_map(|child| Some((child.table.name.clone(), reason(child)?)))
             .collect()
+    }
+
+    /// Whether triggers of one are to be kept from firing.
+    pub(in crate::restore) fn suppresses(&self) -> bool {
+        self.emptied().any(|child| child.triggers.as_replica)
+    }
+
+    /// Their triggers on UPDATE, as `--accept-trigger` takes them.
+    pub(in crate::restore) fn triggers(&self) -> impl Iterator<Item = &String> {
+        self.emptied().flat_map(|child| &child.triggers.named)
+    }
+
+    /// Tables whose rows are written to.
+    fn emptied(&self) -> impl Iterator<Item = &Child> {
+        let of_rows = |name: &String| self.rows.iter().any(|(_, r)| r.table == *name);
+        let children = self.children.iter();
+        children
+            .filter(move |(name, _)| of_rows(name))
+            .map(|(_, child)| child)
     }
 
     /// The rows cut into chunks: of one table and reference, each row once.
@@ -325,7 +342,7 @@ async fn written(
     Ok(rows.iter().map(read).collect())
 }
 
-/// Triggers are treated as the restore was told.
+/// Where nothing is said now, triggers are treated as the restore was told.
 async fn treated_as_by(session: &Session, restore: &RunId) -> Result<Settings, PgError> {
     let sql = "select settings ->> 'triggers',
                       array(select jsonb_array_elements_text(settings -> 'accepted_triggers'))

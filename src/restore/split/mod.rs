@@ -71,9 +71,7 @@ impl Splitting {
         live: &Schema,
         settings: &Settings,
     ) -> Self {
-        let triggers = |t: &TargetTable| {
-            ChildTriggers::of(&t.live, settings.triggers, &settings.accepted_triggers)
-        };
+        let triggers = |t: &TargetTable| ChildTriggers::of(&t.live, settings.said());
         // References that no foreign key guards too: an undo looks at them, and takes back part after part.
         let relations = relations(bundle, live, &settings.declared);
         let mut splitting = Self {

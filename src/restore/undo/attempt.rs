@@ -28,8 +28,13 @@ enum Outcome {
     Done,
     HeldBack,
     TooSlow,
+    /// It would come to the same again.
+    Stayed(&'static str),
     Refused(PgError),
 }
+
+const MOVED: &str = "something came to refer to its rows each time that they were about to go";
+const STAYED: &str = "a trigger kept a row of it from being deleted, or wrote it again";
 
 impl Worker<'_> {
     /// Tries a piece, then its halves, until each unit is decided on or waits.
@@ -50,6 +55,7 @@ impl Worker<'_> {
                 Outcome::Done => continue,
                 Outcome::HeldBack => "a unit that refers to these waits".to_owned(),
                 Outcome::Refused(error) => error.to_string(),
+                Outcome::Stayed(why) => why.to_owned(),
                 Outcome::TooSlow => {
                     self.piece_rows = (self.piece_rows / 2).max(PIECE_ROWS.0);
                     format!("it took longer than {:?}", self.limit)
@@ -111,6 +117,7 @@ impl Worker<'_> {
                 return Ok(Some(Why::Lock(turn.next())));
             }
             Outcome::Refused(error) => (error.refusal(), error.sqlstate().map(str::to_owned)),
+            Outcome::Stayed(why) => (why.to_owned(), None),
             Outcome::TooSlow => (format!("it took longer than {limit:?}"), None),
         };
         // What refers to the unit may still wait: it is kept with all that it holds, which is right in either case.
@@ -168,7 +175,8 @@ impl Worker<'_> {
                 Ok(Attempt::HeldBack) => return Ok(Outcome::HeldBack),
                 Ok(Attempt::TooSlow) => return Ok(Outcome::TooSlow),
                 Ok(Attempt::Moved) if surprises < SURPRISES => surprises += 1,
-                Ok(Attempt::Moved) => return Ok(Outcome::TooSlow),
+                Ok(Attempt::Moved) => return Ok(Outcome::Stayed(MOVED)),
+                Ok(Attempt::Stayed) => return Ok(Outcome::Stayed(STAYED)),
                 Err(error) if self.lost(&error) => self.reconnect(error).await?,
                 Err(error) if error.is_general() => return Err(error.into()),
                 Err(error) if error.sqlstate() == Some("57014") => return Ok(Outcome::TooSlow),
@@ -181,6 +189,7 @@ impl Worker<'_> {
         Remover {
             session: &self.session,
             scope: &self.scope,
+            triggers: &self.triggers,
             run: &self.run,
             usual: self.limit,
         }

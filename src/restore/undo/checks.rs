@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ident::{TableName, quote_ident};
-use crate::pg::{PgError, Row, Session};
+use crate::pg::{PgError, Session};
 
 use super::UndoError;
 use super::scope::{Scope, UndoTable};
@@ -12,7 +12,7 @@ use super::scope::{Scope, UndoTable};
 pub(super) async fn tables(session: &Session, scope: &Scope) -> Result<(), UndoError> {
     let mut found = Vec::new();
     for table in &scope.tables {
-        let reasons = [firing(session, table).await?, rights(session, table).await?];
+        let reasons = [rules(session, table).await?, rights(session, table).await?];
         found.extend(
             reasons
                 .into_iter()
@@ -27,39 +27,23 @@ pub(super) async fn tables(session: &Session, scope: &Scope) -> Result<(), UndoE
     }
 }
 
-/// Triggers and rules on DELETE. On a partitioned table, those of its partitions fire too.
-async fn firing(session: &Session, table: &UndoTable) -> Result<Option<String>, PgError> {
+/// Rules on DELETE. On a partitioned table, those of its partitions count too.
+async fn rules(session: &Session, table: &UndoTable) -> Result<Option<String>, PgError> {
     let sql = "with here as (select $1::regclass::oid as oid
                              union select relid::oid from pg_partition_tree($1::regclass))
-               select true, g.tgname::text || ' calling ' || g.tgfoid::regproc::text
-                 from pg_trigger g join here on g.tgrelid = here.oid
-                where not g.tgisinternal and g.tgenabled <> 'D' and (g.tgtype & 8) <> 0 and g.tgparentid = 0
-               union all
-               select false, r.rulename::text from pg_rewrite r join here on r.ev_class = here.oid
-                where r.ev_type = '4' and r.ev_enabled <> 'D' order by 1, 2";
+               select r.rulename::text from pg_rewrite r join here on r.ev_class = here.oid
+                where r.ev_type = '4' and r.ev_enabled <> 'D' order by 1";
     let name = table.name.sql();
     let rows = session
-        .ask("looking at triggers on DELETE", sql, &[&name])
+        .ask("looking at rules on DELETE", sql, &[&name])
         .await?;
-    let named = |trigger: bool| -> Vec<String> {
-        let of_kind = rows.iter().filter(|r| r.get::<_, bool>(0) == trigger);
-        of_kind.map(|r: &Row| r.get(1)).collect()
-    };
-    let (triggers, rules) = (named(true), named(false));
-    Ok(if !triggers.is_empty() {
-        Some(format!(
-            "triggers would fire on every row deleted ({}), and this version does not undo under triggers; disable them \
-             for the undo if the application can bear it",
-            triggers.join(", ")
-        ))
-    } else if !rules.is_empty() {
-        Some(format!(
+    let named: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
+    Ok((!named.is_empty()).then(|| {
+        format!(
             "rules rewrite what is deleted from it ({})",
-            rules.join(", ")
-        ))
-    } else {
-        None
-    })
+            named.join(", ")
+        )
+    }))
 }
 
 /// Rows are locked FOR UPDATE, which takes UPDATE on a column, and deleted.

@@ -13,7 +13,7 @@
 //!    what refers to it, along every foreign key of live and every declared relation;
 //! 4. [`decide`](decide::decide), a pure function: a row goes only where all that refers to it goes with it. Batches are worked
 //!    off backwards, so what refers to a row had its turn before: what is kept keeps its ancestors;
-//! 5. the rows, deleted in one statement by their place under lock and `xmin`;
+//! 5. the rows, deleted in one statement by their place under lock and `xmin`; triggers as a person has said ([`triggers`]);
 //! 6. declared relations, which nothing guards, once more; then the journal.
 //!
 //! Nothing that the restore did not insert is ever deleted, not by a cascade either.
@@ -32,7 +32,9 @@ mod postponed;
 mod remove;
 mod run;
 mod scope;
+mod standing;
 mod tally;
+mod triggers;
 mod unlink;
 
 pub use error::UndoError;
@@ -41,4 +43,5 @@ pub use objects::ObjectTotals;
 pub use plan::{Left, UndoPlan, plan};
 pub use run::{Undoing, Undone, undo};
 pub use tally::{UndoStates, UndoTally};
+pub use triggers::TreatedOnDelete;
 pub use unlink::UnlinkTotals;

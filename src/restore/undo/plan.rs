@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use crate::bundle::Bundle;
-use crate::catalog::Relation;
 use crate::ident::{RunId, TableName, UnitId, unit_of};
 use crate::journal::{CreatedObjects, Relinks, Undos};
 use crate::pg::Session;
@@ -14,7 +13,9 @@ use super::objects::{self, ObjectTotals};
 use super::piece::of_batch;
 use super::postponed;
 use super::remove::outcome;
-use super::run::{Standing, scope, so_far};
+use super::run::{Undoing, so_far};
+use super::standing::{Standing, scope};
+use super::triggers::TreatedOnDelete;
 use super::unlink::foresee;
 use super::{UndoError, UndoTally, UnlinkTotals};
 
@@ -49,6 +50,10 @@ pub struct UndoPlan {
     pub unlinks: UnlinkTotals,
     /// Large objects that the restore created, by what would become of them.
     pub large_objects: ObjectTotals,
+    /// The triggers on DELETE, by table.
+    pub triggers: Vec<TreatedOnDelete>,
+    /// Why it cannot be carried out as things are, by table, and the way out.
+    pub obstacles: Vec<(TableName, String)>,
 }
 
 /// Plans; reads only. Memory: the place of each row that would go.
@@ -56,14 +61,21 @@ pub async fn plan(
     session: &Session,
     bundle: &Bundle,
     found: &Found,
-    declared: &[Relation],
+    settings: &Undoing,
 ) -> Result<UndoPlan, UndoError> {
+    let standing = scope(session, bundle, found, settings).await?;
+    if standing.obstacles.is_empty() {
+        standing.refuse(session).await?;
+    }
     let Standing {
         scope,
+        triggers,
         unlinking,
         filled,
         objects,
-    } = scope(session, bundle, found, declared).await?;
+        obstacles,
+        ..
+    } = standing;
     let undos = Undos::new(session);
     let restore = &found.restore.run;
     let mut tally = so_far(session, &scope, found, found.unfinished.as_ref()).await?;
@@ -128,6 +140,8 @@ pub async fn plan(
         done.for_each(|(state, n)| *large_objects.entry(state).or_default() += n);
     }
     Ok(UndoPlan {
+        triggers: triggers.treated(),
+        obstacles,
         large_objects,
         tally,
         inserted: undos.inserted(restore).await?.values().sum(),

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::ident::{Key, RunId, TableName, UnitId};
 use crate::journal::{Parts, Postponed, Store, Undos};
 use crate::pg::{PgError, Session};
+use crate::restore::Said;
 use crate::restore::insert;
 use crate::restore::relinks::ChildTriggers;
 use crate::restore::split::Site;
@@ -31,21 +32,16 @@ pub(super) async fn filled(
     Ok(all)
 }
 
-/// Tables whose references cannot be emptied as things are, and why.
-pub(super) fn obstacles(scope: &Scope, filled: &[Postponed]) -> Vec<(TableName, String)> {
+/// The tables whose references are emptied, and what becomes of their triggers on UPDATE.
+pub(super) fn triggers(
+    scope: &Scope,
+    filled: &[Postponed],
+    said: Said<'_>,
+) -> BTreeMap<TableName, ChildTriggers> {
     let written = |table: &&UndoTable| filled.iter().any(|p| p.table == table.name.to_string());
     let tables = scope.tables.iter().filter(written);
-    let triggers = tables.map(|t| (t, ChildTriggers::of(&t.live, None, &[])));
-    triggers
-        .filter(|(_, triggers)| !triggers.fire.is_empty())
-        .map(|(table, triggers)| {
-            let reason = format!(
-                "triggers on UPDATE would fire as references within a circle are emptied again ({}); disable them for the undo if \
-                 the application can bear it",
-                triggers.fire.join(", ")
-            );
-            (table.name.clone(), reason)
-        })
+    tables
+        .map(|t| (t.name.clone(), ChildTriggers::of(&t.live, said)))
         .collect()
 }
 
@@ -194,8 +190,9 @@ impl Worker<'_> {
         if claimed.await?.is_empty() {
             return Ok(false);
         }
-        let triggers = ChildTriggers::default();
-        let site = site(&self.scope.tables[table], (of, last), &triggers);
+        let table = &self.scope.tables[table];
+        let triggers = ChildTriggers::of(&table.live, self.settings.said());
+        let site = site(table, (of, last), &triggers);
         site.lock(session, keys).await?;
         site.empty(session, keys).await?;
         session.batch("committing a batch", "commit").await?;

@@ -13,6 +13,7 @@ use super::decide::Fate;
 use super::look::{Foreseen, Looked, at_spot, lock, look, spot_list};
 use super::piece::Piece;
 use super::scope::{Reference, Scope};
+use super::triggers::DeleteTriggers;
 
 /// How an attempt at a piece ended.
 pub(super) enum Attempt {
@@ -24,6 +25,8 @@ pub(super) enum Attempt {
     HeldBack,
     /// Rolled back: something came to refer to a row at the last moment.
     Moved,
+    /// Rolled back: a trigger did not let a row go, or wrote it again.
+    Stayed,
     /// Rolled back: it took longer than it may.
     TooSlow,
 }
@@ -32,6 +35,7 @@ pub(super) enum Attempt {
 pub(super) struct Remover<'a> {
     pub(super) session: &'a Session,
     pub(super) scope: &'a Scope,
+    pub(super) triggers: &'a DeleteTriggers,
     pub(super) run: &'a RunId,
     /// How long a piece may usually take.
     pub(super) usual: Duration,
@@ -85,7 +89,13 @@ impl Remover<'_> {
             return Ok(Attempt::TooSlow);
         }
         let values = self.values(&looked).await?;
-        if !self.delete(piece, &looked).await? || self.referred(&values).await? {
+        self.triggers.before(self.session).await?;
+        let all = self.delete(piece, &looked).await?;
+        self.triggers.after(self.session).await?;
+        if self.triggers.fire() && (!all || self.there_again(piece, &looked).await?) {
+            return Ok(Attempt::Stayed);
+        }
+        if !all || self.referred(&values).await? {
             return Ok(Attempt::Moved);
         }
         let done = outcome(self.scope, piece, &looked.fates);
@@ -121,7 +131,7 @@ impl Remover<'_> {
     }
 
     /// Deletes in one statement: references among the rows are checked at its end, and no cascade meets one of them. False
-    /// where a row is not where it was locked, which cannot be.
+    /// where a row was not deleted: a trigger can keep it.
     async fn delete(&self, piece: &Piece, looked: &Looked) -> Result<bool, PgError> {
         let (mut parts, mut counts, mut expected) = (Vec::new(), Vec::new(), Vec::new());
         for (t, table) in self.scope.tables.iter().enumerate() {
@@ -154,10 +164,37 @@ impl Remover<'_> {
         Ok(rows.first().map(deleted) == Some(expected))
     }
 
-    /// The values by which relations that nothing guards refer to rows that go.
+    /// Whether a row that has just been deleted is there again, under its key.
+    async fn there_again(&self, piece: &Piece, looked: &Looked) -> Result<bool, PgError> {
+        let tables = self.scope.tables.iter().enumerate();
+        for (t, table) in tables.filter(|(_, table)| table.keyed) {
+            let going = looked.going(t);
+            if going.is_empty() {
+                continue;
+            }
+            let keys = going.iter().map(|(n, _)| &piece.rows[t][*n].key);
+            let sql = format!(
+                "select from {} join {} t on {} limit 1",
+                table.locator.list(keys),
+                table.live.from_sql(),
+                table.locator.matches("t"),
+            );
+            let doing = format!(
+                "looking whether triggers wrote rows of {} again",
+                table.name
+            );
+            if !self.session.ask(&doing, &sql, &[]).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The values by which relations that nothing guards refer to rows that go; where rows are deleted as a replica does, nothing does.
     async fn values(&self, looked: &Looked) -> Result<Vec<(&Reference, Vec<Key>)>, PgError> {
         let mut all = Vec::new();
-        for reference in self.scope.references.iter().filter(|r| !r.guarded) {
+        let guarded = |r: &&Reference| r.guarded && !self.triggers.as_replica;
+        for reference in self.scope.references.iter().filter(|r| !guarded(r)) {
             let going = looked.going(reference.parent);
             if going.is_empty() {
                 continue;

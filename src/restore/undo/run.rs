@@ -1,13 +1,13 @@
 //! An undo from its first look to its last count: what is to be refused is refused before the journal knows of it, then
 //! batch after batch of the restore, the last one first.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::bundle::Bundle;
-use crate::catalog::{Relation, introspect};
+use crate::catalog::Relation;
 use crate::event::{Event, Sink};
 use crate::ident::{RunId, UnitId};
 use crate::journal::{
@@ -18,15 +18,17 @@ use crate::pg::{Access, Conninfo, PgError, Session};
 use crate::restore::relinks::Unlinking;
 use crate::restore::retry::patience;
 use crate::restore::run::time_limit;
-use crate::restore::{Interrupt, Settings};
+use crate::restore::{Interrupt, Said, Settings, Triggers};
 
 use super::deferred::Deferred;
 use super::find::{Asked, Found, find};
 use super::objects::{Columns, ObjectTotals};
 use super::piece::of_batch;
-use super::postponed::{self, filled};
+use super::postponed;
 use super::scope::Scope;
-use super::{UndoError, UndoTally, UnlinkTotals, checks};
+use super::standing::scope;
+use super::triggers::DeleteTriggers;
+use super::{UndoError, UndoTally, UnlinkTotals};
 
 /// Rows of the first piece; the number then follows the time that pieces take.
 const FIRST_PIECE: usize = 500;
@@ -38,8 +40,22 @@ pub struct Undoing {
     pub target_batch: Duration,
     /// How long a unit that cannot fit in a piece may take alone.
     pub max_unit_time: Duration,
+    /// What was said about triggers on DELETE, and about those on UPDATE where references are emptied.
+    pub triggers: Option<Triggers>,
+    /// Triggers that may fire although triggers are suppressed: `schema.table.trigger`, as shown.
+    pub accepted_triggers: Vec<String>,
     /// References that no foreign key guards, besides those that the bundle names.
     pub declared: Vec<Relation>,
+}
+
+impl Undoing {
+    /// What was said about triggers.
+    pub(super) fn said(&self) -> Said<'_> {
+        Said {
+            how: self.triggers,
+            accepted: &self.accepted_triggers,
+        }
+    }
 }
 
 impl Default for Undoing {
@@ -48,6 +64,8 @@ impl Default for Undoing {
         Self {
             target_batch: restore.target_batch,
             max_unit_time: restore.max_unit_time,
+            triggers: None,
+            accepted_triggers: Vec::new(),
             declared: Vec::new(),
         }
     }
@@ -87,13 +105,15 @@ pub async fn undo(
     let asked = Asked::Run(restore.clone());
     // Everything that can be refused is refused before anything is written.
     let found = find(&session, &asked).await?;
-    scope(&session, bundle, &found, &settings.declared).await?;
+    let standing = scope(&session, bundle, &found, settings).await?;
+    standing.refuse(&session).await?;
     journal::ensure_undos(&session).await?;
     let unfinished = found.unfinished.is_some() || found.restore.state.unfinished();
     RunLock::take(&session, unfinished).await?;
     // What the last run did is only certain once nobody else can be at work.
     let found = find(&session, &asked).await?;
-    let standing = scope(&session, bundle, &found, &settings.declared).await?;
+    let standing = scope(&session, bundle, &found, settings).await?;
+    standing.refuse(&session).await?;
     let (scope, filled) = (standing.scope, standing.filled);
     let filled = postponed::of_units_that_go(&session, &scope, &found, filled).await?;
     let limit = time_limit(&session).await?;
@@ -109,6 +129,7 @@ pub async fn undo(
         conninfo,
         session,
         scope,
+        triggers: standing.triggers,
         unlinking: standing.unlinking,
         objects: standing.objects,
         filled,
@@ -143,57 +164,6 @@ pub async fn undo(
     })
 }
 
-/// The tables written to, with nothing in the way.
-pub(super) async fn scope(
-    session: &Session,
-    bundle: &Bundle,
-    found: &Found,
-    declared: &[Relation],
-) -> Result<Standing, UndoError> {
-    session.look_up_by_key().await?;
-    if bundle.id != found.bundle {
-        let short = |id: &str| id.chars().take(8).collect();
-        return Err(UndoError::OtherBundle {
-            run: found.restore.run.to_string(),
-            wanted: short(&found.bundle),
-            found: short(&bundle.id),
-        });
-    }
-    let live = introspect(session).await?;
-    crate::restore::checks::server(session, &live).await?;
-    let written = Undos::new(session).inserted(&found.restore.run).await?;
-    let written: BTreeSet<String> = written.into_keys().collect();
-    let scope = Scope::new(bundle, declared, &live, &written)?;
-    checks::tables(session, &scope).await?;
-    let (restore, undo) = (&found.restore.run, found.unfinished.as_ref());
-    let unlinking = Unlinking::find(session, bundle, &live, restore, undo).await?;
-    let obstacles = unlinking.obstacles();
-    let filled = filled(session, &bundle.id, restore).await?;
-    let obstacles: Vec<_> = obstacles
-        .into_iter()
-        .chain(postponed::obstacles(&scope, &filled))
-        .collect();
-    match obstacles.is_empty() {
-        true => Ok(Standing {
-            objects: Columns::of(bundle, &live, &session.target().role)?,
-            scope,
-            unlinking,
-            filled,
-        }),
-        false => Err(UndoError::Tables(obstacles)),
-    }
-}
-
-/// What an undo has before it.
-pub(super) struct Standing {
-    pub(super) scope: Scope,
-    pub(super) unlinking: Unlinking,
-    /// What can point at large objects, where the bundle has any.
-    pub(super) objects: Option<Columns>,
-    /// References within circles that were filled once all parts of a unit were there.
-    pub(super) filled: Vec<Postponed>,
-}
-
 async fn begin(
     session: &Session,
     found: &Found,
@@ -203,6 +173,7 @@ async fn begin(
     let store = Store::new(session);
     if let Some(undo) = &found.unfinished {
         store.record(undo, RunEvent::Resume).await?;
+        store.restate(undo, &json!(settings)).await?;
         return Ok(undo.clone());
     }
     // A restore that goes on under the same id would bring units back in the run that is being taken back.
@@ -229,6 +200,7 @@ pub(super) struct Worker<'a> {
     pub(super) conninfo: &'a Conninfo,
     pub(super) session: Session,
     pub(super) scope: Scope,
+    pub(super) triggers: DeleteTriggers,
     pub(super) unlinking: Unlinking,
     pub(super) filled: Vec<Postponed>,
     pub(super) objects: Option<Columns>,

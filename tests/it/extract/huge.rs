@@ -29,6 +29,7 @@ fn a_row_whose_text_is_too_long_is_named() {
         before: String::new(),
         after_loss: String::new(),
         restore_args: Vec::new(),
+        undo_args: Vec::new(),
     };
     refused(
         &incident,

@@ -18,6 +18,8 @@ pub(crate) struct Incident {
     pub(crate) after_loss: String,
     /// Arguments of every `restore`, plan and deed.
     pub(crate) restore_args: Vec<String>,
+    /// Arguments of every `undo`, plan and deed.
+    pub(crate) undo_args: Vec<String>,
 }
 
 impl Incident {
@@ -46,6 +48,7 @@ impl Incident {
         }
         let mut incident = Self::lost(snapshot, live, &story.file("loss.sql"));
         incident.restore_args.clone_from(&story.restore_args);
+        incident.undo_args.clone_from(&story.undo_args);
         if let Some(text) = story.optional("reinstate.toml") {
             incident.case.write("reinstate.toml", &text);
         }
@@ -69,6 +72,7 @@ impl Incident {
             before,
             after_loss,
             restore_args: Vec::new(),
+            undo_args: Vec::new(),
         }
     }
 
@@ -153,12 +157,15 @@ impl Incident {
 
     /// `undo` with further arguments: the plan.
     pub(crate) fn undo_plan(&self, args: &[&str]) -> Output {
-        self.run(&[&["undo"], args].concat())
+        let said: Vec<&str> = self.undo_args.iter().map(String::as_str).collect();
+        self.run(&[&["undo"], &said[..], args].concat())
     }
 
     /// `undo --execute`, not yet started.
     pub(crate) fn undo_command(&self, args: &[&str]) -> std::process::Command {
-        self.command(&[&["undo", "--execute"], args].concat())
+        let mut command = self.command(&["undo", "--execute"]);
+        command.args(&self.undo_args).args(args);
+        command
     }
 
     /// `undo --last --execute`, undisturbed.

@@ -36,6 +36,8 @@ pub(super) struct Story {
     pub(super) new: Vec<String>,
     /// Arguments of every `restore`, plan and deed.
     pub(super) restore_args: Vec<String>,
+    /// Arguments of every `undo`, plan and deed.
+    pub(super) undo_args: Vec<String>,
 }
 
 const KEYS: &[&str] = &[
@@ -59,6 +61,7 @@ const FILES: &[&str] = &[
     "reinstate.toml",
     "args",
     "restore_args",
+    "undo_args",
     "snapshot.sql",
     "live.sql",
 ];
@@ -121,11 +124,8 @@ impl Story {
                 .collect(),
             gone: lines("gone"),
             new: lines("new"),
-            restore_args: std::fs::read_to_string(directory.join("restore_args"))
-                .unwrap_or_default()
-                .lines()
-                .map(str::to_owned)
-                .collect(),
+            restore_args: words(&directory.join("restore_args")),
+            undo_args: words(&directory.join("undo_args")),
             name,
             directory: directory.to_owned(),
         }
@@ -156,4 +156,10 @@ impl Story {
 fn unsigned(value: &Value, story: &str) -> u64 {
     let number = value.as_integer().and_then(|n| u64::try_from(n).ok());
     number.unwrap_or_else(|| panic!("{story}/expected.toml: {value:?} is no count"))
+}
+
+/// The lines of a file of arguments; none where there is none.
+fn words(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }

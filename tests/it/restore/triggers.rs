@@ -255,7 +255,7 @@ fn a_trigger_that_refuses_is_the_units_own_reason() {
     );
 }
 
-/// Whoever restores is told before that an undo will be refused.
+/// Whoever restores is told before that an undo will ask.
 #[test]
 fn triggers_on_delete_are_told_before() {
     let incident = with_trigger(
@@ -266,7 +266,8 @@ fn triggers_on_delete_are_told_before() {
     let text = incident
         .for_people(&["restore", "--triggers", "suppress"])
         .ok();
-    let words = "an undo is refused while these triggers on DELETE are enabled: Farewell calling public.act";
+    let words =
+        "an undo will ask what becomes of these triggers on DELETE: Farewell calling public.act";
     assert!(text.stdout.contains(words), "{}", text.stdout);
     incident.restore().ok();
     assert!(incident.undo().expect_code(3).stderr.contains("Farewell"));

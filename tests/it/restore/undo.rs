@@ -3,6 +3,7 @@
 mod keyless;
 mod refused;
 mod stopped;
+mod triggers;
 
 use super::dependents::wait_for;
 use super::library::{LOST, incident};

@@ -1,7 +1,8 @@
 //! The options of a restore, to be typed again: a command that is told must do what it is told for.
 
+use crate::cli::commands::given::{triggers_again, unit_time_again};
 use crate::ident::shell_word;
-use crate::restore::{OnConflict, Relinking, Settings, Triggers, accepting};
+use crate::restore::{OnConflict, Relinking, Settings};
 
 /// What was asked of this restore, to be asked again.
 pub(super) fn as_asked(settings: &Settings) -> String {
@@ -11,14 +12,9 @@ pub(super) fn as_asked(settings: &Settings) -> String {
         options.push(' ');
         options.push_str(&option);
     };
-    match settings.triggers {
-        None => {}
-        Some(Triggers::Fire) => add("--triggers fire".to_owned()),
-        Some(Triggers::Suppress) => add("--triggers suppress".to_owned()),
-    }
-    for name in &settings.accepted_triggers {
-        add(accepting(name));
-    }
+    triggers_again(settings.triggers, &settings.accepted_triggers)
+        .into_iter()
+        .for_each(&mut add);
     match settings.on_conflict {
         OnConflict::Quarantine => {}
         OnConflict::Remap => add("--on-conflict remap".to_owned()),
@@ -35,10 +31,8 @@ pub(super) fn as_asked(settings: &Settings) -> String {
     if let Some(units) = settings.max_units {
         add(format!("--max-units {units}"));
     }
-    if settings.max_unit_time != defaults.max_unit_time {
-        let milliseconds = settings.max_unit_time.as_millis();
-        add(format!("--max-unit-time {milliseconds}ms"));
-    }
+    let time = unit_time_again(settings.max_unit_time, defaults.max_unit_time);
+    time.into_iter().for_each(&mut add);
     if settings.max_unit_rows != defaults.max_unit_rows {
         add(format!("--max-unit-rows {}", settings.max_unit_rows));
     }

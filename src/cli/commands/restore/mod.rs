@@ -12,18 +12,17 @@ mod show_plan;
 
 pub(super) use carry_out::listen_for_signals;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use super::given;
 use super::renamed::renamed;
 use crate::bundle::Bundle;
-use crate::cli::args::{self, ConflictArg, RelinksArg, TriggersArg};
+use crate::cli::args::{self, ConflictArg, RelinksArg};
 use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::ident::RunId;
 use crate::pg::Access;
-use crate::restore::{OnConflict, Relinking, RestoreError, Settings, Triggers, plan};
+use crate::restore::{OnConflict, Relinking, RestoreError, Settings, plan};
 
 pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, Failure> {
     let settings = settings(context, &args)?;
@@ -92,33 +91,23 @@ fn on_conflict(context: &Context, args: &args::Restore) -> Result<OnConflict, Fa
 }
 
 fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure> {
-    let time = |name: &str, text: Option<&String>, default: Duration| match text {
-        None => Ok(default),
-        Some(text) => duration(text).ok_or_else(|| {
-            Failure::usage(format!(
-                "{name}: `{text}` is not a time; write it like 50ms or 5s"
-            ))
-        }),
-    };
+    let (triggers, accepted_triggers) = given::triggers(&args.triggers)?;
     let defaults = Settings::default();
     Ok(Settings {
-        target_batch: time(
+        target_batch: given::time(
             "target_batch",
             context.config.target_batch.as_ref(),
             defaults.target_batch,
         )?,
-        max_unit_time: time(
+        max_unit_time: given::time(
             "--max-unit-time",
             args.max_unit_time.as_ref(),
             defaults.max_unit_time,
         )?,
         max_units: args.max_units,
         max_unit_rows: args.max_unit_rows.unwrap_or(defaults.max_unit_rows),
-        triggers: args.triggers.map(|how| match how {
-            TriggersArg::Fire => Triggers::Fire,
-            TriggersArg::Suppress => Triggers::Suppress,
-        }),
-        accepted_triggers: accepted_triggers(args)?,
+        triggers,
+        accepted_triggers,
         on_conflict: on_conflict(context, args)?,
         only_quarantined: args.only_quarantined.clone().map(RunId),
         relinks: match args.relinks {
@@ -132,41 +121,4 @@ fn settings(context: &Context, args: &args::Restore) -> Result<Settings, Failure
         fills: context.config.fills.clone(),
         declared: context.config.relations.clone(),
     })
-}
-
-/// Each once, in one order: the same wish gives the same plan.
-fn accepted_triggers(args: &args::Restore) -> Result<Vec<String>, Failure> {
-    let accepted: BTreeSet<String> = args.accept_trigger.iter().cloned().collect();
-    if !accepted.is_empty() && args.triggers == Some(TriggersArg::Fire) {
-        return Err(Failure::usage(
-            "--accept-trigger goes with --triggers suppress: with --triggers fire all of them fire",
-        ));
-    }
-    Ok(accepted.into_iter().collect())
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let number: u64 = text[..digits].parse().ok().filter(|n| *n > 0)?;
-    match text[digits..].trim() {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
-        "min" => Some(Duration::from_secs(number.checked_mul(60)?)),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read() {
-        assert_eq!(duration("50ms"), Some(Duration::from_millis(50)));
-        assert_eq!(duration("2 s"), Some(Duration::from_secs(2)));
-        assert_eq!(duration("1min"), Some(Duration::from_secs(60)));
-        for wrong in ["", "5", "0s", "-1s", "5h"] {
-            assert_eq!(duration(wrong), None, "{wrong}");
-        }
-    }
 }

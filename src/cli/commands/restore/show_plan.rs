@@ -249,7 +249,7 @@ fn of_triggers(table: &TableName, entry: &TablePlan) -> Vec<String> {
     }
     if !entry.triggers_on_undo.is_empty() {
         lines.push(format!(
-            "{table}: an undo is refused while these triggers on DELETE are enabled: {}",
+            "{table}: an undo will ask what becomes of these triggers on DELETE: {}",
             entry.triggers_on_undo.join(", ")
         ));
     }

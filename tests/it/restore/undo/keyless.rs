@@ -11,7 +11,8 @@ fn without_key(kind: &str) -> Incident {
              insert into sensors select n from generate_series(1, 40) n;
              insert into events select 1 + n % 40, 'what ' || n / 80 from generate_series(0, 159) n",
             match kind {
-                "" => "",
+                // Places are what this is about: nobody else tidies up.
+                "" => "alter table events set (autovacuum_enabled = off);",
                 _ => "create table events_0 partition of events for values with (modulus 2, remainder 0);
                       create table events_1 partition of events for values with (modulus 2, remainder 1);",
             }

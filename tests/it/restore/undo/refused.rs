@@ -48,34 +48,6 @@ fn another_bundle() {
 }
 
 #[test]
-fn triggers_on_delete_are_refused_by_name() {
-    let incident = restored();
-    incident.live.run(
-        "create schema app; create function app.bye() returns trigger language plpgsql as $$ begin return old; end $$;
-         create trigger \"Farewell\" before delete on books for each row execute function app.bye();
-         create trigger other after delete on chapters execute function app.bye();
-         create trigger harmless before insert or update on books for each row execute function app.bye()",
-    );
-    for output in [incident.undo_plan(&["--last"]), incident.undo()] {
-        let said = output.expect_code(3).stderr;
-        for words in [
-            "public.books",
-            "Farewell calling app.bye",
-            "public.chapters",
-            "other calling",
-        ] {
-            assert!(said.contains(words), "{words}: {said}");
-        }
-        assert!(!said.contains("harmless"), "{said}");
-    }
-    assert_eq!(dump(&incident.live), incident.before);
-    incident
-        .live
-        .run("alter table books disable trigger \"Farewell\"; drop trigger other on chapters");
-    incident.undo().ok();
-}
-
-#[test]
 fn rights_that_are_missing_are_named() {
     let incident = restored();
     let role = format!("taker_{}", incident.live.name);

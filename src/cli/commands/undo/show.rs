@@ -1,64 +1,25 @@
-//! `undo`: prints what taking a restore back would remove; with `--execute`, does it.
-
-use std::sync::Arc;
+//! What an undo would do, and what it did, as people and programs read it.
 
 use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
-use crate::cli::args::{self, Format};
+use crate::cli::args::Format;
+use crate::cli::commands::given::{triggers_again, unit_time_again};
 use crate::cli::context::{Context, word};
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, counted};
-use crate::event::Event;
-use crate::ident::RunId;
-use crate::journal::{MovedSequence, NewRun, RunState, SequenceMoves};
-use crate::pg::{Access, Conninfo, Target};
-use crate::restore::Interrupt;
+use crate::ident::{RunId, TableName};
+use crate::journal::{MovedSequence, RunState};
+use crate::pg::Target;
 use crate::restore::undo::{
-    Asked, Found, ObjectTotals, UndoPlan, UndoTally, Undoing, Undone, UnlinkTotals, find, plan,
-    undo,
+    Found, ObjectTotals, UndoPlan, UndoTally, Undoing, Undone, UnlinkTotals,
 };
-
-use super::build;
-use super::recorder::Recorder;
-use super::renamed::renamed;
-use super::restore::{files, listen_for_signals, open_bundle};
 
 /// Kept rows named on the terminal; `plan.json` has up to a hundred.
 const LISTED: usize = 10;
 
-pub(super) async fn run(context: &Context, args: args::Undo) -> Result<Code, Failure> {
-    let conninfo = context.live()?;
-    let session = context.open(&conninfo, Access::Reading, "plan").await?;
-    super::refuse_snapshot(context, &session).await?;
-    let asked = match &args.run {
-        Some(run) => Asked::Run(RunId(run.clone())),
-        None => Asked::Last,
-    };
-    let found = find(&session, &asked).await?;
-    let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await;
-    let bundle = bundle.map_err(|e| e.hint("--bundle DIR names the bundle that was restored"))?;
-    let bundle = renamed(context, &session, bundle).await?;
-    let settings = Undoing {
-        declared: context.config.relations.clone(),
-        ..Undoing::default()
-    };
-    let moved = SequenceMoves::new(&session);
-    let moved = moved.of(&found.restore.run).await?;
-    if !args.execute {
-        let plan = plan(&session, &bundle, &found, &settings.declared).await?;
-        return show(context, session.target(), &bundle, &found, &plan, &moved);
-    }
-    drop(session);
-    let code = carry_out(context, &conninfo, &bundle, &found, &settings).await?;
-    for one in &moved {
-        context.ui.status(&stays(one));
-    }
-    Ok(code)
-}
-
 /// What an undo does not take back.
-fn stays(one: &MovedSequence) -> String {
+pub(super) fn stays(one: &MovedSequence) -> String {
     let after = one.after.map(|n| format!(" ({n})")).unwrap_or_default();
     format!(
         "sequence {} stays where the restore moved it{after}, from {}",
@@ -91,14 +52,19 @@ fn outcome(
     }
 }
 
-fn show(
-    context: &Context,
-    target: &Target,
-    bundle: &Bundle,
-    found: &Found,
-    plan: &UndoPlan,
-    moved: &[MovedSequence],
-) -> Result<Code, Failure> {
+/// A plan, and what it is about.
+pub(super) struct Shown<'a> {
+    pub(super) target: &'a Target,
+    pub(super) bundle: &'a Bundle,
+    pub(super) found: &'a Found,
+    pub(super) settings: &'a Undoing,
+    pub(super) plan: &'a UndoPlan,
+    pub(super) moved: &'a [MovedSequence],
+}
+
+/// Shows a plan, and writes `plan.json`.
+pub(super) fn show(context: &Context, shown: &Shown<'_>) -> Result<Code, Failure> {
+    let Shown { found, plan, .. } = shown;
     add_up(found, plan.tally.total().sum(), plan.inserted)?;
     let beside = vec![
         (
@@ -108,46 +74,67 @@ fn show(
         ("unlinks", json!(plan.unlinks)),
         ("large_objects", json!(plan.large_objects)),
         ("plan", json!(true)),
-        ("live", json!(target.to_string())),
+        ("live", json!(shown.target.to_string())),
+        ("triggers", json!(plan.triggers)),
+        ("obstacles", obstacles(plan)),
         ("resumes", json!(plan.resumes)),
         ("kept", json!(plan.kept)),
-        ("sequences", moved.iter().map(|m| &*m.sequence).collect()),
+        (
+            "sequences",
+            shown.moved.iter().map(|m| &*m.sequence).collect(),
+        ),
     ];
     let outcome = outcome(None, found, &plan.tally, beside);
     let document = format!("{:#}", outcome.json());
     context.write("plan.json", document.as_bytes())?;
     match context.format {
         Format::Json => context.ui.data(&document),
-        Format::Text => context.ui.data(&text(target, found, plan, &outcome, moved)),
+        Format::Text => context.ui.data(&text(shown, &outcome)),
     }
     let unlinked = plan.unlinks.get("unlinked").copied().unwrap_or_default();
-    context
-        .ui
-        .status(&match plan.tally.total().removed + unlinked {
-            0 => "nothing was changed, and nothing is to be removed".to_owned(),
-            _ => format!(
-                "nothing was changed. To carry it out: {} --execute{}",
-                context.next(&format!("undo {}", found.restore.run)),
-                match bundle.dir == context.bundle(None) {
-                    true => String::new(),
-                    false => format!(" --bundle {}", word(&bundle.dir)),
-                }
-            ),
-        });
+    context.ui.status(&if !plan.obstacles.is_empty() {
+        "nothing was changed. Carried out it would be refused, for the reasons above".to_owned()
+    } else if plan.tally.total().removed + unlinked == 0 {
+        "nothing was changed, and nothing is to be removed".to_owned()
+    } else {
+        format!(
+            "nothing was changed. To carry it out: {}",
+            command(context, shown)
+        )
+    });
     Ok(Code::Done)
 }
 
-fn text(
-    target: &Target,
-    found: &Found,
-    plan: &UndoPlan,
-    outcome: &Outcome,
-    moved: &[MovedSequence],
-) -> String {
+/// The command that does it.
+fn command(context: &Context, shown: &Shown<'_>) -> String {
+    let (settings, defaults) = (shown.settings, Undoing::default());
+    let mut words = vec![context.next(&format!("undo {} --execute", shown.found.restore.run))];
+    words.extend(triggers_again(
+        settings.triggers,
+        &settings.accepted_triggers,
+    ));
+    words.extend(unit_time_again(
+        settings.max_unit_time,
+        defaults.max_unit_time,
+    ));
+    if shown.bundle.dir != context.bundle(None) {
+        words.push(format!("--bundle {}", word(&shown.bundle.dir)));
+    }
+    words.join(" ")
+}
+
+fn obstacles(plan: &UndoPlan) -> Value {
+    let each = plan.obstacles.iter();
+    each.map(|(table, reason)| json!({"table": table, "reason": reason}))
+        .collect()
+}
+
+fn text(shown: &Shown<'_>, outcome: &Outcome) -> String {
+    let Shown { found, plan, .. } = shown;
     let mut lines = vec![
         format!(
-            "on {target}: what run {} inserted would be taken back",
-            found.restore.run
+            "on {}: what run {} inserted would be taken back",
+            shown.target, found.restore.run
         ),
         String::new(),
         outcome.text(),
@@ -163,13 +150,42 @@ fn text(
     }
     lines.extend(of_references(&plan.unlinks, true));
     lines.extend(of_objects(&plan.large_objects));
+    lines.extend(of_triggers(plan));
     lines.push(String::new());
     lines.push(
         "What triggers and the application did meanwhile does not come back; nor do sequences."
             .to_owned(),
     );
-    lines.extend(moved.iter().map(stays));
+    lines.extend(shown.moved.iter().map(stays));
     lines.join("\n")
+}
+
+/// What becomes of triggers.
+fn of_triggers(plan: &UndoPlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (table, reason) in &plan.obstacles {
+        lines.push(format!(
+            "{table}: in the way, and --execute is refused: {reason}"
+        ));
+    }
+    let asked = |table: &TableName| plan.obstacles.iter().any(|(t, _)| t == table);
+    for of in plan.triggers.iter().filter(|of| !asked(&of.table)) {
+        if !of.fire.is_empty() {
+            lines.push(format!(
+                "{}: triggers will fire on every row deleted: {}",
+                of.table,
+                of.fire.join(", ")
+            ));
+        }
+        if !of.suppressed.is_empty() {
+            lines.push(format!(
+                "{}: triggers are kept from firing: {}",
+                of.table,
+                of.suppressed.join(", ")
+            ));
+        }
+    }
+    lines
 }
 
 /// What becomes of the references that the restore filled.
@@ -224,67 +240,8 @@ fn why(state: &str) -> &'static str {
     }
 }
 
-async fn carry_out(
-    context: &Context,
-    conninfo: &Conninfo,
-    bundle: &Bundle,
-    found: &Found,
-    settings: &Undoing,
-) -> Result<Code, Failure> {
-    let salt = std::process::id() as u16 ^ context.clock.now().subsec_nanosecond() as u16;
-    let new = NewRun {
-        run: RunId::new(context.clock.now(), salt),
-        kind: "undo".into(),
-        bundle: bundle.id.clone(),
-        tool: serde_json::to_string(&build::tool()).unwrap_or_default(),
-        settings: Value::Null,
-        unrehearsed: None,
-        os_user: build::os_user(),
-        host: build::host(),
-        command: build::command_line(),
-    };
-    let interrupt = Arc::new(Interrupt::default());
-    listen_for_signals(context, interrupt.clone());
-    let target = conninfo.target();
-    let recorder = Recorder::new(context, &target.to_string());
-    let restore = &found.restore.run;
-    let sink = |event: Event| {
-        recorder.record(&event);
-        if let Event::RunStarted { run, .. } = &event {
-            context
-                .ui
-                .status(&format!("run {run}: taking back run {restore} on {target}"));
-        }
-        context.ui.event(&event);
-    };
-    let undone = undo(conninfo, bundle, restore, settings, new, &interrupt, &sink).await?;
-    report(context, found, &undone)?;
-    leave_files(context, conninfo, bundle, &undone, &recorder).await?;
-    Ok(match undone.state {
-        RunState::Interrupted => Code::Interrupted,
-        RunState::Partly | RunState::Running => Code::Partly,
-        RunState::Done => Code::Done,
-    })
-}
-
-/// Writes what is still given back into `restored.csv`. The database is as the undo left it, whatever becomes of the file.
-async fn leave_files(
-    context: &Context,
-    conninfo: &Conninfo,
-    bundle: &Bundle,
-    undone: &Undone,
-    recorder: &Recorder,
-) -> Result<(), Failure> {
-    let written = files::restored(context, conninfo, bundle).await;
-    let ended = format!("undo {} is {}", undone.run, undone.state);
-    recorder.whole(
-        written,
-        &ended,
-        "nothing is removed twice, and the file is written",
-    )
-}
-
-fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failure> {
+/// Tells what was done.
+pub(super) fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failure> {
     let total = undone.tally.total();
     let stopped = undone.state == RunState::Interrupted;
     if !stopped {
@@ -317,7 +274,7 @@ fn report(context: &Context, found: &Found, undone: &Undone) -> Result<(), Failu
         )
     } else if total.kept() > 0 {
         format!(
-            "is done but for {}, kept because people have edited them or built upon them; runs/{}.jsonl names them",
+            "is done but for {}, kept because people have edited them or built upon them, or because they could not go; runs/{}.jsonl names them",
             counted(total.kept(), "row"),
             undone.run
         )

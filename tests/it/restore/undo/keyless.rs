@@ -11,7 +11,6 @@ fn without_key(kind: &str) -> Incident {
              insert into sensors select n from generate_series(1, 40) n;
              insert into events select 1 + n % 40, 'what ' || n / 80 from generate_series(0, 159) n",
             match kind {
-                // Places are what this is about: nobody else tidies up.
                 "" => "alter table events set (autovacuum_enabled = off);",
                 _ => "create table events_0 partition of events for values with (modulus 2, remainder 0);
                       create table events_1 partition of events for values with (modulus 2, remainder 1);",
@@ -61,9 +60,12 @@ fn rows_without_a_key_stay_or_go_with_their_unit() {
 #[test]
 fn a_table_without_a_key_that_was_rewritten_keeps_its_rows() {
     let incident = without_key("");
-    incident
-        .live
-        .run("delete from events where sensor_id > 20; vacuum full events");
+    incident.live.run("delete from events where sensor_id > 20");
+    // It copies dead rows, and so moves nothing, while somebody's snapshot is older than they are.
+    let moved = "select count(*) from events where ctid = '(0,1)'";
+    while incident.live.count(moved) == 0 {
+        incident.live.run("vacuum full events");
+    }
     let output = incident.undo().expect_code(4);
     let ledger = Ledger::of(&output);
     assert_eq!(

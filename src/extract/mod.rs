@@ -17,6 +17,7 @@ mod pack;
 mod parents;
 mod relinks;
 mod roots;
+mod stated;
 
 pub use fates::{Undecided, Undetermined};
 
@@ -25,8 +26,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::bundle::{
-    BundleError, BundleWriter, DoubtfulParent, LeftOut, ManifestDraft, RootFilter, Source,
-    SourceSum, ToolBuild, Totals, Window,
+    BundleError, BundleWriter, DoubtfulParent, LeftOut, ManifestDraft, SourceSum, ToolBuild, Totals,
 };
 use crate::catalog::{
     Comparable, Drift, IdentityRule, Relation, Renames, Schema, TablePatterns, fingerprint,
@@ -34,9 +34,9 @@ use crate::catalog::{
 };
 use crate::diff::{Sides, unknowable};
 use crate::event::Sink;
-use crate::evidence::{Dated, EvidenceError, EvidenceSource, Exclusion, Selection, date};
+use crate::evidence::{EvidenceError, EvidenceSource, Exclusion, Selection, date};
 use crate::ident::{Key, TableName};
-use crate::pg::{PgError, Session, system_identifier};
+use crate::pg::PgError;
 
 /// What to extract.
 pub struct Request {
@@ -324,11 +324,11 @@ pub async fn extract(
     let draft = ManifestDraft {
         tool: request.tool.clone(),
         created: Timestamp::now().to_string(),
-        source: source(session, request).await?,
-        window: window(request, &dated),
+        source: stated::source(session, request).await?,
+        window: stated::window(request, &dated),
         settings_digest: request.settings_digest.clone(),
         schema_fingerprint: fingerprint(snapshot, tables.iter().map(|t| &t.0)),
-        roots: filter(request),
+        roots: stated::filter(request),
         insertion_order: layout.groups.clone(),
         relations: layout.relations.clone(),
         totals,
@@ -358,49 +358,5 @@ pub async fn extract(
             .chain(relinks.notes)
             .collect(),
         doubtful_parents,
-    })
-}
-
-/// What was asked for; without a window, from the backup to now.
-fn window(request: &Request, dated: &Dated) -> Window {
-    let asked = request.selection.window.unwrap_or(dated.period);
-    let mut transactions: Vec<u32> = Vec::new();
-    transactions.extend(request.selection.transactions.iter().flatten());
-    transactions.sort_unstable();
-    Window {
-        from: asked.from.map(|t| t.to_string()),
-        to: asked.to.to_string(),
-        transactions,
-        asked: request.selection.window.is_some(),
-    }
-}
-
-async fn source(session: &Session, request: &Request) -> Result<Source, PgError> {
-    // It can be refused to an ordinary role, or have no answer: then the bundle says nothing about it.
-    let text = async |sql: &str| -> Option<String> {
-        session
-            .ask("asking where the snapshot comes from", sql, &[])
-            .await
-            .ok()?
-            .first()?
-            .get(0)
-    };
-    let lsn = "select coalesce(pg_last_wal_replay_lsn(),
-                      case when not pg_is_in_recovery() then pg_current_wal_lsn() end)::text";
-    Ok(Source {
-        system_identifier: system_identifier(session).await,
-        lsn: text(lsn).await,
-        server_version: session.server_version(),
-        database: session.target().database.clone(),
-        snapshot_time: request.snapshot_time.map(|t| t.to_string()),
-    })
-}
-
-fn filter(request: &Request) -> Option<RootFilter> {
-    let table = request.roots.first()?.clone();
-    Some(RootFilter {
-        table,
-        where_sql: request.where_sql.clone(),
-        keys_file: request.keys.is_some(),
     })
 }

@@ -3,10 +3,14 @@
 
 use std::sync::LazyLock;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::bundle::ToolBuild;
+use crate::cli::context::Context;
 use crate::cli::secrets;
+use crate::ident::RunId;
+use crate::journal::NewRun;
 
 /// Reading a whole executable takes a while: once is enough.
 static EXECUTABLE: LazyLock<Option<String>> = LazyLock::new(executable_digest);
@@ -39,6 +43,23 @@ fn executable_digest() -> Option<String> {
             .map(|b| format!("{b:02x}"))
             .collect(),
     )
+}
+
+/// A run of this build that begins now, of a bundle's id.
+pub(super) fn new_run(context: &Context, kind: &str, bundle: &str, settings: Value) -> NewRun {
+    let now = context.clock.now();
+    let salt = std::process::id() as u16 ^ now.subsec_nanosecond() as u16;
+    NewRun {
+        run: RunId::new(now, salt),
+        kind: kind.to_owned(),
+        bundle: bundle.to_owned(),
+        tool: serde_json::to_string(&tool()).unwrap_or_default(),
+        settings,
+        unrehearsed: None,
+        os_user: os_user(),
+        host: host(),
+        command: command_line(),
+    }
 }
 
 /// The operating system user.

@@ -14,7 +14,7 @@ use super::piece::of_batch;
 use super::postponed;
 use super::remove::outcome;
 use super::run::{Undoing, so_far};
-use super::standing::{Standing, scope};
+use super::standing::{self, Standing};
 use super::triggers::TreatedOnDelete;
 use super::unlink::foresee;
 use super::{UndoError, UndoTally, UnlinkTotals};
@@ -63,7 +63,7 @@ pub async fn plan(
     found: &Found,
     settings: &Undoing,
 ) -> Result<UndoPlan, UndoError> {
-    let standing = scope(session, bundle, found, settings).await?;
+    let standing = standing::find(session, bundle, found, settings).await?;
     if standing.obstacles.is_empty() {
         standing.refuse(session).await?;
     }

@@ -26,7 +26,7 @@ use super::objects::{Columns, ObjectTotals};
 use super::piece::of_batch;
 use super::postponed;
 use super::scope::Scope;
-use super::standing::scope;
+use super::standing;
 use super::triggers::DeleteTriggers;
 use super::{UndoError, UndoTally, UnlinkTotals};
 
@@ -105,14 +105,14 @@ pub async fn undo(
     let asked = Asked::Run(restore.clone());
     // Everything that can be refused is refused before anything is written.
     let found = find(&session, &asked).await?;
-    let standing = scope(&session, bundle, &found, settings).await?;
+    let standing = standing::find(&session, bundle, &found, settings).await?;
     standing.refuse(&session).await?;
     journal::ensure_undos(&session).await?;
     let unfinished = found.unfinished.is_some() || found.restore.state.unfinished();
     RunLock::take(&session, unfinished).await?;
     // What the last run did is only certain once nobody else can be at work.
     let found = find(&session, &asked).await?;
-    let standing = scope(&session, bundle, &found, settings).await?;
+    let standing = standing::find(&session, bundle, &found, settings).await?;
     standing.refuse(&session).await?;
     let (scope, filled) = (standing.scope, standing.filled);
     let filled = postponed::of_units_that_go(&session, &scope, &found, filled).await?;

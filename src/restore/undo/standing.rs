@@ -47,10 +47,10 @@ impl Standing {
     }
 }
 
-/// The tables written to. Reads only.
+/// Looks at all of it. Reads only.
 ///
 /// Errors: `Tables` for those of which nothing can be taken back, whatever is said about triggers.
-pub(super) async fn scope(
+pub(super) async fn find(
     session: &Session,
     bundle: &Bundle,
     found: &Found,

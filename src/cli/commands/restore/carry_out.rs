@@ -12,7 +12,6 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, counted};
 use crate::event::Event;
-use crate::ident::RunId;
 use crate::journal::{NewRun, RunState};
 use crate::pg::Conninfo;
 use crate::restore::{Execution, Interrupt, Plan, Settings, compare, execute};
@@ -27,19 +26,9 @@ pub(super) async fn carry_out(
     settings: &Settings,
     agreed: Option<&Plan>,
 ) -> Result<Code, Failure> {
-    let salt = std::process::id() as u16 ^ context.clock.now().subsec_nanosecond() as u16;
-    let run = RunId::new(context.clock.now(), salt);
-    let tool = build::tool();
     let new = NewRun {
-        run,
-        kind: "restore".into(),
-        bundle: bundle.id.clone(),
-        tool: serde_json::to_string(&tool).unwrap_or_default(),
-        settings: json!(settings),
         unrehearsed: args.unrehearsed.clone(),
-        os_user: build::os_user(),
-        host: build::host(),
-        command: build::command_line(),
+        ..build::new_run(context, "restore", &bundle.id, json!(settings))
     };
     let interrupt = Arc::new(Interrupt::default());
     listen_for_signals(context, interrupt.clone());

@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::event::Event;
 use crate::ident::RunId;
-use crate::journal::{NewRun, RunState, SequenceMoves};
+use crate::journal::{RunState, SequenceMoves};
 use crate::pg::{Access, Conninfo};
 use crate::restore::Interrupt;
 use crate::restore::undo::{Asked, Found, Undoing, Undone, find, plan, undo};
@@ -78,18 +78,7 @@ async fn carry_out(
     found: &Found,
     settings: &Undoing,
 ) -> Result<Code, Failure> {
-    let salt = std::process::id() as u16 ^ context.clock.now().subsec_nanosecond() as u16;
-    let new = NewRun {
-        run: RunId::new(context.clock.now(), salt),
-        kind: "undo".into(),
-        bundle: bundle.id.clone(),
-        tool: serde_json::to_string(&build::tool()).unwrap_or_default(),
-        settings: Value::Null,
-        unrehearsed: None,
-        os_user: build::os_user(),
-        host: build::host(),
-        command: build::command_line(),
-    };
+    let new = build::new_run(context, "undo", &bundle.id, Value::Null);
     let interrupt = Arc::new(Interrupt::default());
     listen_for_signals(context, interrupt.clone());
     let target = conninfo.target();

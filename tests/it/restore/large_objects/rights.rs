@@ -4,6 +4,16 @@ use super::super::{Incident, Ledger};
 use super::{LOSS, SETUP, extracted, incident};
 use crate::support::dump;
 
+/// What restores them; megabytes take a while on a busy machine.
+const DEED: &[&str] = &[
+    "restore",
+    "--execute",
+    "--unrehearsed",
+    "test",
+    "--max-unit-time",
+    "60s",
+];
+
 /// Roles of a test, dropped with this value; what they own goes before.
 struct Roles<'a> {
     incident: &'a Incident,
@@ -102,23 +112,15 @@ fn objects_belong_again_to_whom_they_belonged() {
     incident.extract(&[]);
     let live = incident.live.conninfo_as(&tool);
     let run = |args: &[&str]| incident.case.run([args, &["--live", &live]].concat());
-    let deed = [
-        "restore",
-        "--execute",
-        "--unrehearsed",
-        "test",
-        "--max-unit-time",
-        "60s",
-    ];
     let plan = run(&["restore"]).ok();
     let way_out = format!(
         "belonged to role {app}, to which role {tool} may not give it: GRANT {app} TO {tool}"
     );
     assert!(plan.stdout.contains(&way_out), "{}", plan.stdout);
-    run(&deed).expect_code(4);
+    run(DEED).expect_code(4);
     assert_eq!(owners(&incident), "");
     incident.live.run(&format!("grant {app} to {tool}"));
-    run(&deed).ok();
+    run(DEED).ok();
     let expected = format!(
         "81001 {app} {{{app}=rw/{app},{guest}=rw/{app}}}\n81002 {app} {{{app}=rw/{app},=r/{app}}}\n81003 {app}"
     );
@@ -174,15 +176,7 @@ fn one_that_may_not_be_read_in_live() {
     ));
     let live = incident.live.conninfo_as(blind);
     let run = |args: &[&str]| incident.case.run([args, &["--live", &live]].concat());
-    let deed = [
-        "restore",
-        "--execute",
-        "--unrehearsed",
-        "test",
-        "--max-unit-time",
-        "60s",
-    ];
-    run(&deed).expect_code(4);
+    run(DEED).expect_code(4);
     let reason = incident.quarantine()[0]["reason"]
         .as_str()
         .unwrap()
@@ -194,7 +188,7 @@ fn one_that_may_not_be_read_in_live() {
     incident
         .live
         .run(&format!("grant select on large object 81002 to {blind}"));
-    run(&deed).ok();
+    run(DEED).ok();
     incident
         .live
         .run(&format!("revoke select on large object 81002 from {blind}"));

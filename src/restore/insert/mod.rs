@@ -1,12 +1,14 @@
 //! One batch, one transaction.
 
+mod staged;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::bundle::BundleError;
-use crate::ident::{RunId, TableName, quote_ident, quote_literal};
+use crate::ident::{RunId, TableName};
 use crate::journal::{ResolvedRows, Store};
 use crate::pg::copy::copy_in;
 use crate::pg::{PgError, Session};
@@ -15,11 +17,11 @@ use super::conflict::{Decided, Met, Replacements, resolved_rows};
 use super::inserted::Inserted;
 use super::large_objects::NotPut;
 use super::look::{Looked, Presence};
-use super::read_back::{XID8, units_of_absent};
 use super::split::Splitting;
 use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{Batch, BatchRow, Conflict, TargetTable, Targets};
+use staged::{number_name, stage_name};
 
 /// How an attempt at a batch ended.
 pub(super) enum Attempt {
@@ -57,29 +59,6 @@ pub(super) struct Inserter<'a> {
 }
 
 impl Inserter<'_> {
-    /// Creates the session's staging tables, for tables that reference each other and for bags.
-    pub(super) async fn stage(&self) -> Result<(), PgError> {
-        let mut sql = String::new();
-        for (i, table) in self
-            .targets
-            .tables
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| self.targets.staged(*i))
-        {
-            // Writing to a String cannot fail.
-            let _ = write!(
-                sql,
-                "create temporary table if not exists {} as select 0::int8 as {}, {} from {} with no data;",
-                stage_name(i),
-                number_name(table),
-                table.column_list(),
-                table.live.from_sql()
-            );
-        }
-        self.session.batch("creating staging tables", &sql).await
-    }
-
     /// Tries a batch. On an error the transaction is rolled back.
     pub(super) async fn attempt(
         &self,
@@ -254,70 +233,6 @@ impl Inserter<'_> {
         self.move_staged(number, &staged, batch, looked).await
     }
 
-    /// Moves staged rows into their tables by a single statement: references among them are checked at its end.
-    async fn move_staged(
-        &self,
-        number: i64,
-        staged: &[usize],
-        batch: &Batch,
-        looked: &Looked,
-    ) -> Result<(), PgError> {
-        let (mut parts, mut counts) = (Vec::new(), Vec::new());
-        for &i in staged {
-            let table = &self.targets.tables[i];
-            let (columns, values) = table.inserted_list();
-            // A partitioned table cannot say where a row came to lie.
-            let places = !table.keyed() && table.live.kind == crate::catalog::TableKind::Plain;
-            let returning = if places {
-                "returning ctid::text as place, xmin"
-            } else {
-                "returning 1"
-            };
-            counts.push(format!("(select count(*) from i{i})"));
-            parts.push(format!(
-                "i{i} as (insert into {} ({columns}) overriding system value
-                     select {values} from {} order by {} {returning})",
-                table.name.sql(),
-                stage_name(i),
-                number_name(table)
-            ));
-            if places {
-                let units = units_of_absent(batch, i, &looked.presence[i]);
-                let present = looked.presence[i]
-                    .iter()
-                    .filter(|p| **p != Presence::Absent)
-                    .count();
-                parts.push(format!(
-                    "j{i} as (insert into reinstate.batch_rows
-                       (run, batch, table_name, inserted, already_present, gone_since, units, keys, xmins)
-                     select {}, {number}, {}, count(*), {present}, 0, {units},
-                            coalesce(array_agg(to_json(array[place])::text), '{{}}'), coalesce(array_agg({XID8}), '{{}}')
-                       from i{i})",
-                    quote_literal(&self.run.0),
-                    quote_literal(&table.name.to_string()),
-                ));
-            }
-        }
-        let sql = format!(
-            "with {} select {}",
-            parts.join(",\n     "),
-            counts.join(", ")
-        );
-        let names: Vec<String> = staged
-            .iter()
-            .map(|i| self.targets.tables[*i].name.to_string())
-            .collect();
-        let doing = format!("inserting into {}", names.join(", "));
-        let row = self.session.ask(&doing, &sql, &[]).await?;
-        for (n, &i) in staged.iter().enumerate() {
-            let stored = row.first().map_or(0, |r| r.get::<_, i64>(n));
-            let stored = u64::try_from(stored).unwrap_or(0);
-            let sent = absent_rows(&looked.presence[i]);
-            self.all_stored(&self.targets.tables[i], sent, stored)?;
-        }
-        Ok(())
-    }
-
     /// A row that the server took and did not store was eaten by a trigger.
     fn all_stored(&self, table: &TargetTable, sent: u64, stored: u64) -> Result<(), PgError> {
         match sent == stored {
@@ -357,22 +272,6 @@ pub(super) fn begin(session: &Session, limit: Duration, usual: Duration) -> Stri
         );
     }
     begin
-}
-
-fn stage_name(table: usize) -> String {
-    format!(
-        "pg_temp.{}",
-        quote_ident(&format!("reinstate_stage_{table}"))
-    )
-}
-
-/// The staging column that numbers the rows: a name that the table itself does not have.
-fn number_name(table: &TargetTable) -> String {
-    let mut name = "reinstate_n".to_owned();
-    while table.columns.contains(&name) {
-        name.push('_');
-    }
-    quote_ident(&name)
 }
 
 fn absent_rows(presence: &[Presence]) -> u64 {

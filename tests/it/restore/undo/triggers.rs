@@ -1,5 +1,7 @@
 //! Triggers on DELETE: asked about, by name; what fires is noticed, and what is suppressed leaves no hole.
 
+use std::process::Stdio;
+
 use super::{Incident, LOST, Ledger, Output, dump, restored};
 
 const FIRE: &[&str] = &["--last", "--triggers", "fire"];
@@ -273,7 +275,11 @@ fn an_undo_that_goes_on() {
         "create trigger slow before delete on books for each row execute function act()",
     );
     let mut command = incident.undo_command(FIRE);
-    let mut child = command.spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     super::wait_for(
         &incident,
         "select count(*) from reinstate.run where kind = 'undo'",

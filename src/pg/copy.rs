@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
-use tokio_postgres::CopyOutStream;
+use tokio_postgres::{CopyInSink, CopyOutStream};
 
 use super::{PgError, Session};
 
@@ -51,6 +51,19 @@ pub async fn copy_in(
     data: Bytes,
 ) -> Result<u64, PgError> {
     let sink = session.copy_in(doing, sql).await?;
+    let stored = feed(session, doing, sink, data).await;
+    if let Err(PgError::Server(_)) = &stored {
+        session.keep_in_step().await;
+    }
+    stored
+}
+
+async fn feed(
+    session: &Session,
+    doing: &str,
+    sink: CopyInSink<Bytes>,
+    data: Bytes,
+) -> Result<u64, PgError> {
     let mut sink = std::pin::pin!(sink);
     // A message has a 1 GB limit; small pieces let the server start at once.
     let mut rest = BytesMut::from(data).freeze();

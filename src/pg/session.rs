@@ -216,6 +216,21 @@ impl Session {
         .await
     }
 
+    /// After a `COPY … FROM STDIN` that the server refused while it was fed: ends the session where the server has one answer
+    /// more to give than the client library reads.
+    ///
+    /// The library sends a Sync behind the statement and one behind the data. A server that copies passes over the first; one
+    /// that gives up before it has come to it (a trigger for the statement, a time limit) answers both. Then every later
+    /// answer would be taken for that of the statement before, and the first is empty: an empty statement has one that is not. Where
+    /// nobody waits for it as it comes, the library ends the connection itself; the server has answered all the same.
+    pub(super) async fn keep_in_step(&self) {
+        let doing = "looking whether answers are in step";
+        let answered = self.answer(doing, self.client.simple_query("")).await;
+        if !answered.is_ok_and(|messages| !messages.is_empty()) {
+            self.give_up();
+        }
+    }
+
     /// Wraps an error met while reading or feeding a COPY stream of this session.
     pub fn stream_error(&self, doing: &str, error: &tokio_postgres::Error) -> PgError {
         self.wrap(doing, error)
@@ -227,7 +242,8 @@ impl Session {
         self.connection.abort();
     }
 
-    /// Whether we ended the connection, after an answer of the server that says why (see [`Session::copy_in`]).
+    /// Whether we ended the connection, after an answer of the server that says why (see [`Session::copy_in`] and
+    /// [`super::copy::copy_in`]).
     pub fn was_given_up(&self) -> bool {
         self.given_up.load(Ordering::SeqCst)
     }

@@ -397,3 +397,25 @@ fn nothing_said_is_refused_with_both_ways_out() {
     ];
     plan_tells(&incident, "public.books", &words);
 }
+
+/// It fires before the server has read anything of the rows, when our own protocol is between two steps.
+#[test]
+fn one_that_refuses_a_whole_statement() {
+    let incident = with_trigger(
+        "if exists (select from public.log) then return null; end if; raise 'closed today';",
+        "create trigger closed before insert on books for each statement execute function act()",
+        FIRE,
+    );
+    let output = incident.restore();
+    Ledger::of(&output.expect_code(4)).expect(&[("quarantined", LOST)]);
+    let left = incident.quarantine();
+    assert_eq!(left.len(), 10);
+    for unit in &left {
+        let said = unit["reason"].as_str().unwrap();
+        assert!(said.contains("closed today"), "{said}");
+        assert_eq!(unit["sqlstate"], "P0001");
+    }
+    assert_eq!(incident.live.count("select count(*) from books"), 10);
+    incident.live.run("insert into log values ('open')");
+    Ledger::of(&incident.restore().ok()).expect(&[("inserted", LOST)]);
+}

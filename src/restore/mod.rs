@@ -31,6 +31,7 @@ mod plan;
 mod prediction;
 mod prepare;
 mod read_back;
+mod refusal;
 mod relinks;
 mod retry;
 mod retype;

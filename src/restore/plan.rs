@@ -22,7 +22,7 @@ use super::suppressed::Guards;
 use super::triggers::Treatment;
 use super::{
     Added, Batch, Met, RelinkOutcome, Relinking, RestoreError, Retyped, SequenceMove, Settings,
-    Tally, fill, sequences,
+    Tally, fill, refusal, sequences,
 };
 use batches::Batches;
 use large::Looking;
@@ -167,6 +167,7 @@ pub async fn plan(
     let exclusions_dropped = dropped(session, bundle, &settings.exclusions).await?;
     let mut planner = Planner {
         targets: &prepared.targets,
+        gates: refusal::find(session, targets).await?,
         tally: Tally::default(),
         tables: BTreeMap::new(),
         left_out: Vec::new(),

@@ -10,6 +10,7 @@ mod cut;
 mod dependents;
 mod disturbed;
 mod filled;
+mod foretold;
 mod harness;
 mod identity;
 mod interrupted;

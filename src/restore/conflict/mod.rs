@@ -30,14 +30,13 @@ use serde::Serialize;
 use super::Targets;
 use crate::pg::{PgError, Session};
 
-pub(super) use probe::Probe;
+pub(super) use probe::{Probe, values as values_of_rows};
 pub(super) use recall::resolved_rows;
 pub(super) use replacements::Decided;
 pub use replacements::{Replacements, Resolution, Resolved};
 pub(super) use settle::Settled;
-pub(super) use sides::other_content;
-pub(super) use sides::root_name;
 pub use sides::{BothSides, Met};
+pub(super) use sides::{fields, other_content, root_name};
 pub(super) use taken::taken;
 
 /// What is done about a row whose key or value is taken.

@@ -164,7 +164,11 @@ fn of_columns(table: &TargetTable, columns: &[String], row: &BatchRow) -> Vec<Op
 
 /// The rows as a FROM item that has columns of the table by name, type and collation, and their position from 1 as
 /// `reinstate_n`. As [`crate::catalog::typed_list`], with NULLs.
-fn values(table: &TargetTable, columns: &[String], rows: &[(usize, &BatchRow)]) -> String {
+pub(in crate::restore) fn values(
+    table: &TargetTable,
+    columns: &[String],
+    rows: &[(usize, &BatchRow)],
+) -> String {
     let by_row: Vec<Vec<Option<String>>> = rows
         .iter()
         .map(|(_, row)| of_columns(table, columns, row))

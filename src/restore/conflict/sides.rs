@@ -67,7 +67,7 @@ impl Met {
 }
 
 /// The fields of a COPY line, as values.
-pub(super) fn fields(line: &[u8]) -> Vec<Option<String>> {
+pub(in crate::restore) fn fields(line: &[u8]) -> Vec<Option<String>> {
     raw_fields(line).map(unescape).collect()
 }
 

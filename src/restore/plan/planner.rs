@@ -13,6 +13,7 @@ use crate::pg::Session;
 use crate::restore::conflict::root_name;
 use crate::restore::excluded::{self, Marks};
 use crate::restore::look::{Presence, look};
+use crate::restore::refusal::{Gate, refused};
 use crate::restore::relinks::Parents;
 use crate::restore::{
     Batch, Conflict, Met, RelinkOutcome, Replacements, Resolved, RestoreError, Settings, Tally,
@@ -22,6 +23,8 @@ use crate::restore::{
 /// The state of a plan while units are read.
 pub(super) struct Planner<'a> {
     pub(super) targets: &'a Targets,
+    /// What live's tables ask of each row.
+    pub(super) gates: Vec<Gate>,
     pub(super) tally: Tally,
     pub(super) tables: BTreeMap<TableName, TablePlan>,
     pub(super) left_out: Vec<(UnitId, String, String, Option<String>)>,
@@ -108,7 +111,10 @@ impl Planner<'_> {
         }
         let targets = self.targets;
         let settled = self.replacements.settle(session, targets, &batch, false);
-        let settled = settled.await?;
+        let mut settled = settled.await?;
+        let of = (&*settled.batch, &settled.looked);
+        let refused = refused(session, targets, &mut self.gates, of).await?;
+        settled.looked.conflicts.extend(refused);
         self.identity_unknown.extend(targets.untold(&batch));
         self.leave_out(&batch, &settled.looked.conflicts);
         let out: Vec<bool> = batch

@@ -4,12 +4,16 @@
 //! The journal has a part as if it were a unit (`ident::part_number`), so that it is undone like one. A unit has come back when its
 //! last part has.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::ident::{Key, RunId, UnitId, array_literal, quote_literal, unit_of};
 use crate::pg::{PgError, Row, Session};
 
 use super::JournalError;
+
+mod earlier;
+
+use earlier::{Seen, reached};
 
 const READING: &str = "reading the journal";
 
@@ -63,7 +67,7 @@ pub struct Postponed {
 /// What the journal says of the parts of a bundle's units.
 #[derive(Debug, Default)]
 pub(super) struct KnownParts {
-    /// Units of which the last part has come back: by the run at hand, or by earlier ones.
+    /// Units that have come back, the last part by the run at hand, or all parts by earlier ones.
     pub(super) whole: (HashSet<UnitId>, HashSet<UnitId>),
     pub(super) begun: HashMap<UnitId, Begun>,
     pub(super) postponed: Vec<Postponed>,
@@ -169,33 +173,37 @@ impl<'a> Parts<'a> {
         if !self.recorded().await? {
             return Ok(known);
         }
-        let sql = "select p.run, u.unit, u.part, u.first_row, u.rows, u.last
+        let sql = "select p.run, u.unit, u.part, u.first_row, u.rows, u.last,
+                          exists (select from reinstate.batch_rows r
+                                   where r.run = u.run and r.batch = u.batch and r.inserted > 0)
                      from reinstate.unit_part u join reinstate.run p using (run)
                     where p.bundle = $1 and p.kind = 'restore' order by u.run, u.unit, u.first_row";
-        let mut reached: BTreeMap<(String, UnitId), (u64, u64)> = BTreeMap::new();
+        let mut seen = Vec::new();
         for row in self.session.ask(READING, sql, &[bundle]).await? {
             let (of, part) = (row.get::<_, String>(0), part(&row, 1));
-            if taken_back(&of, &part) {
-                continue;
-            }
-            if part.last && of == run {
-                known.whole.0.insert(part.unit);
-            } else if part.last {
-                known.whole.1.insert(part.unit);
-            }
-            // Parts are taken back from the last one on: what is left of a unit are its first rows.
-            let (rows, parts) = reached.entry((of, part.unit)).or_default();
-            if part.first_row == *rows {
-                *rows += part.rows;
-                *parts += 1;
+            let taken_back = taken_back(&of, &part);
+            if of != run {
+                seen.push(Seen {
+                    part,
+                    inserted: row.get(6),
+                    taken_back,
+                });
+            } else if !taken_back {
+                let begun = known.begun.entry(part.unit).or_default();
+                // Parts are taken back from the last one on: what is left of a unit are its first rows.
+                if part.first_row == begun.rows {
+                    begun.rows += part.rows;
+                    begun.parts += 1;
+                }
+                if part.last {
+                    known.whole.0.insert(part.unit);
+                }
             }
         }
-        for ((of, unit), (rows, parts)) in reached {
-            let begun = known.begun.entry(unit).or_default();
-            if of == run {
-                (begun.rows, begun.parts) = (rows, parts);
-            } else {
-                begun.earlier_rows = begun.earlier_rows.max(rows);
+        for (unit, (rows, all)) in reached(&seen) {
+            known.begun.entry(unit).or_default().earlier_rows = rows;
+            if all {
+                known.whole.1.insert(unit);
             }
         }
         known.postponed = self.postponed(bundle).await?;

@@ -89,7 +89,7 @@ pub(super) async fn look(
     session: &Session,
     scope: &Scope,
     piece: &Piece,
-    foreseen: &Foreseen,
+    foreseen: &[&Foreseen],
 ) -> Result<Looked, PgError> {
     let (mut alone, mut spots) = (Vec::new(), Vec::new());
     for table in 0..scope.tables.len() {
@@ -106,7 +106,8 @@ pub(super) async fn look(
     for reference in &scope.references {
         let of_parent = &spots[reference.parent];
         for (row, spot) in referring(session, scope, reference, of_parent).await? {
-            if !spot.as_ref().is_some_and(|s| foreseen.frees(s, reference)) {
+            let frees = |s| foreseen.iter().any(|f| f.frees(s, reference));
+            if !spot.as_ref().is_some_and(frees) {
                 references.push(Refers {
                     to: (reference.parent, row),
                     from: spot.and_then(|s| at.get(&s).copied()),

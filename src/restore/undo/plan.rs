@@ -84,9 +84,8 @@ pub async fn plan(
         None => HashSet::new(),
     };
     let mut kept = Vec::new();
-    let (mut unlinks, mut emptied) = foresee(session, &unlinking).await?;
-    let filled = postponed::of_units_that_go(session, &scope, found, filled).await?;
-    postponed::foresee(session, &scope, &filled, &mut emptied).await?;
+    let (mut unlinks, emptied) = foresee(session, &unlinking).await?;
+    let mut filled = postponed::by_unit(filled);
     if let Some(undo) = &found.unfinished {
         for (state, n) in Relinks::new(session).totals_undone(undo).await? {
             *unlinks.entry(state).or_default() += n;
@@ -102,10 +101,15 @@ pub async fn plan(
         .await?
     {
         before = batch.batch;
+        for (unit, filled) in postponed::take(&mut filled, &batch) {
+            let of = (unit, filled.as_slice());
+            let emptied = postponed::would_go(session, &scope, found, of, &foreseen).await?;
+            foreseen.emptied.extend(emptied.unwrap_or_default());
+        }
         let Some(piece) = of_batch(session, &scope, batch, &done).await? else {
             continue;
         };
-        let looked = look(session, &scope, &piece, &foreseen).await?;
+        let looked = look(session, &scope, &piece, &[&foreseen]).await?;
         let outcome = outcome(&scope, &piece, &looked.fates);
         for (t, (table, rows)) in scope.tables.iter().zip(outcome).enumerate() {
             tally.of(&table.name).add(&rows);

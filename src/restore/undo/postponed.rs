@@ -11,8 +11,8 @@ use super::piece::of_batch;
 use super::run::Worker;
 use super::scope::{Scope, UndoTable};
 use crate::event::Event;
-use crate::ident::{Key, RunId, TableName, UnitId};
-use crate::journal::{Parts, Postponed, Store, Undos};
+use crate::ident::{Key, RunId, TableName, UnitId, unit_of};
+use crate::journal::{JournalError, Parts, Postponed, RestoredBatch, Store, Undos};
 use crate::pg::{PgError, Session};
 use crate::restore::Said;
 use crate::restore::insert;
@@ -45,48 +45,61 @@ pub(super) fn triggers(
         .collect()
 }
 
-/// Those of units of which nothing will be kept: emptied in a row that stays, a reference would be lost. Where something is kept, the
-/// circle holds itself, and stays.
-pub(super) async fn of_units_that_go(
-    session: &Session,
-    scope: &Scope,
-    found: &Found,
-    filled: Vec<Postponed>,
-) -> Result<Vec<Postponed>, UndoError> {
-    let (undos, parts) = (Undos::new(session), Parts::new(session));
-    let mut going = Vec::new();
-    let mut by_unit: BTreeMap<UnitId, Vec<Postponed>> = BTreeMap::new();
+/// Those of a restore, by unit.
+pub(super) type Filled = BTreeMap<UnitId, Vec<Postponed>>;
+
+/// Sorts them.
+pub(super) fn by_unit(filled: Vec<Postponed>) -> Filled {
+    let mut by_unit = Filled::new();
     for of in filled {
         by_unit.entry(of.part.unit).or_default().push(of);
     }
-    for (unit, filled) in by_unit {
-        let mut foreseen = Foreseen::default();
-        foresee(session, scope, &filled, &mut foreseen.emptied).await?;
-        let mut keeps = false;
-        for batch in parts.batches(&found.restore.run, unit).await? {
-            let previous = found.ended.last();
-            let restored = undos.batch_before(&found.restore.run, batch + 1, previous);
-            let Some(restored) = restored.await?.filter(|b| b.batch == batch) else {
-                continue;
-            };
-            let piece = of_batch(session, scope, restored, &HashSet::new()).await?;
-            let Some(piece) = piece else { continue };
-            let looked = look(session, scope, &piece, &foreseen).await?;
-            let mut fates = looked.fates.iter().flatten();
-            keeps |= fates.any(|f| matches!(f, Fate::Changed | Fate::Referenced));
-            let tables = 0..scope.tables.len();
-            let spots = tables.flat_map(|t| looked.going(t));
-            foreseen.going.extend(spots.map(|(_, spot)| spot.clone()));
-        }
-        if !keeps {
-            going.extend(filled);
-        }
-    }
-    Ok(going)
+    by_unit
 }
 
-/// Where the rows lie whose columns would be NULL, for a plan.
-pub(super) async fn foresee(
+/// Takes those of the batch's units out: going backwards, this is the last part of each, and what refers to it from elsewhere has
+/// had its turn.
+pub(super) fn take(filled: &mut Filled, batch: &RestoredBatch) -> Vec<(UnitId, Vec<Postponed>)> {
+    let units = batch.units.iter().map(|unit| unit_of(*unit));
+    units
+        .filter_map(|unit| filled.remove_entry(&unit))
+        .collect()
+}
+
+/// Where the columns of a unit's circle lie that would be NULL, if nothing of the unit will be kept: emptied in a row that stays, a
+/// reference would be lost. Where something is kept, the circle holds itself, and stays. `before` is what a plan would have done by then.
+pub(super) async fn would_go(
+    session: &Session,
+    scope: &Scope,
+    found: &Found,
+    (unit, filled): (UnitId, &[Postponed]),
+    before: &Foreseen,
+) -> Result<Option<HashMap<Spot, Vec<String>>>, JournalError> {
+    let (undos, parts) = (Undos::new(session), Parts::new(session));
+    let mut circle = Foreseen::default();
+    foresee(session, scope, filled, &mut circle.emptied).await?;
+    for batch in parts.batches(&found.restore.run, unit).await? {
+        let previous = found.ended.last();
+        let restored = undos.batch_before(&found.restore.run, batch + 1, previous);
+        let Some(restored) = restored.await?.filter(|b| b.batch == batch) else {
+            continue;
+        };
+        let piece = of_batch(session, scope, restored, &HashSet::new()).await?;
+        let Some(piece) = piece else { continue };
+        let looked = look(session, scope, &piece, &[before, &circle]).await?;
+        let mut fates = looked.fates.iter().flatten();
+        if fates.any(|f| matches!(f, Fate::Changed | Fate::Referenced)) {
+            return Ok(None);
+        }
+        let tables = 0..scope.tables.len();
+        let spots = tables.flat_map(|t| looked.going(t));
+        circle.going.extend(spots.map(|(_, spot)| spot.clone()));
+    }
+    Ok(Some(circle.emptied))
+}
+
+/// Where the rows lie whose columns would be NULL.
+async fn foresee(
     session: &Session,
     scope: &Scope,
     filled: &[Postponed],
@@ -120,9 +133,35 @@ fn site<'a>(
 }
 
 impl Worker<'_> {
-    /// Empties them; true when it was stopped before the end.
-    pub(super) async fn empty_filled(&mut self) -> Result<bool, UndoError> {
-        for of in std::mem::take(&mut self.filled) {
+    /// Empties the circles of the units of a batch that are about to go; true when it was stopped before the end.
+    pub(super) async fn open_circles(&mut self, batch: &RestoredBatch) -> Result<bool, UndoError> {
+        for (unit, filled) in take(&mut self.filled, batch) {
+            // What waits may refer to the unit: it has its turn first.
+            if self.wait_for_deferred().await? {
+                return Ok(true);
+            }
+            if self.would_go(unit, &filled).await? && self.empty_filled(filled).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn would_go(&mut self, unit: UnitId, filled: &[Postponed]) -> Result<bool, UndoError> {
+        loop {
+            let of = (unit, filled);
+            let now = Foreseen::default();
+            match would_go(&self.session, &self.scope, &self.found, of, &now).await {
+                Ok(emptied) => return Ok(emptied.is_some()),
+                Err(JournalError::Pg(error)) => self.reconnect(error).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// True when it was stopped before the end.
+    async fn empty_filled(&mut self, filled: Vec<Postponed>) -> Result<bool, UndoError> {
+        for of in filled {
             let mut queue = VecDeque::from([(of.keys.clone(), Turn::first())]);
             let mut refused = false;
             while let Some((keys, turn)) = queue.pop_front() {

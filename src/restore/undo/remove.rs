@@ -10,7 +10,7 @@ use crate::pg::{PgError, Session};
 use crate::restore::insert;
 
 use super::decide::Fate;
-use super::look::{Foreseen, Looked, at_spot, lock, look, spot_list};
+use super::look::{Looked, at_spot, lock, look, spot_list};
 use super::piece::Piece;
 use super::scope::{Reference, Scope};
 use super::triggers::DeleteTriggers;
@@ -81,7 +81,7 @@ impl Remover<'_> {
             return Ok(Attempt::DoneBefore);
         }
         lock(self.session, self.scope, piece).await?;
-        let looked = look(self.session, self.scope, piece, &Foreseen::default()).await?;
+        let looked = look(self.session, self.scope, piece, &[]).await?;
         if patient && looked.holds_back() {
             return Ok(Attempt::HeldBack);
         }

@@ -11,8 +11,7 @@ use crate::catalog::Relation;
 use crate::event::{Event, Sink};
 use crate::ident::{RunId, UnitId};
 use crate::journal::{
-    self, CreatedObjects, NewRun, Postponed, Relinks, RestoredBatch, RunEvent, RunLock, RunState,
-    Store, Undos,
+    self, CreatedObjects, NewRun, Relinks, RestoredBatch, RunEvent, RunLock, RunState, Store, Undos,
 };
 use crate::pg::{Access, Conninfo, PgError, Session};
 use crate::restore::relinks::Unlinking;
@@ -24,7 +23,7 @@ use super::deferred::Deferred;
 use super::find::{Asked, Found, find};
 use super::objects::{Columns, ObjectTotals};
 use super::piece::of_batch;
-use super::postponed;
+use super::postponed::{self, Filled};
 use super::scope::Scope;
 use super::standing;
 use super::triggers::DeleteTriggers;
@@ -114,8 +113,6 @@ pub async fn undo(
     let found = find(&session, &asked).await?;
     let standing = standing::find(&session, bundle, &found, settings).await?;
     standing.refuse(&session).await?;
-    let (scope, filled) = (standing.scope, standing.filled);
-    let filled = postponed::of_units_that_go(&session, &scope, &found, filled).await?;
     let limit = time_limit(&session).await?;
     let run = begin(&session, &found, settings, new).await?;
     let inserted = Undos::new(&session).inserted(&found.restore.run).await?;
@@ -128,11 +125,11 @@ pub async fn undo(
     let mut work = Worker {
         conninfo,
         session,
-        scope,
+        scope: standing.scope,
         triggers: standing.triggers,
         unlinking: standing.unlinking,
         objects: standing.objects,
-        filled,
+        filled: postponed::by_unit(standing.filled),
         settings,
         limit,
         run: run.clone(),
@@ -202,12 +199,13 @@ pub(super) struct Worker<'a> {
     pub(super) scope: Scope,
     pub(super) triggers: DeleteTriggers,
     pub(super) unlinking: Unlinking,
-    pub(super) filled: Vec<Postponed>,
+    /// Circles whose units have not had their turn.
+    pub(super) filled: Filled,
     pub(super) objects: Option<Columns>,
     pub(super) settings: &'a Undoing,
     pub(super) limit: Duration,
     pub(super) run: RunId,
-    found: Found,
+    pub(super) found: Found,
     /// Units dealt with before this process began.
     done: HashSet<UnitId>,
     pub(super) last_batch: i64,
@@ -239,10 +237,7 @@ impl Worker<'_> {
 
     async fn until_done(&mut self) -> Result<Ended, UndoError> {
         self.session.give_up_after(Some(self.patience()));
-        let stopped = self.unlink().await?
-            || self.empty_filled().await?
-            || self.all().await?
-            || self.remove_objects().await?;
+        let stopped = self.unlink().await? || self.all().await? || self.remove_objects().await?;
         let mut tally = so_far(&self.session, &self.scope, &self.found, Some(&self.run)).await?;
         for table in &self.scope.tables {
             tally.of(&table.name);
@@ -269,6 +264,9 @@ impl Worker<'_> {
         let mut before = i64::MAX;
         while let Some(batch) = self.batch_before(before).await? {
             before = batch.batch;
+            if self.open_circles(&batch).await? {
+                return Ok(true);
+            }
             let Some(whole) = self.piece(batch).await? else {
                 continue;
             };
@@ -280,6 +278,11 @@ impl Worker<'_> {
                 self.work_off(piece).await?;
             }
         }
+        self.wait_for_deferred().await
+    }
+
+    /// Until nothing waits any more; true when it was stopped before.
+    pub(super) async fn wait_for_deferred(&mut self) -> Result<bool, UndoError> {
         while !self.deferred.is_empty() {
             if self.interrupt.asked() {
                 return Ok(true);

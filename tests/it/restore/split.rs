@@ -212,6 +212,43 @@ fn a_circle_is_filled_at_the_end() {
     assert_eq!(dump(&incident.live), incident.before);
 }
 
+/// What refers to a circle from elsewhere, another unit or a reference that was filled, goes before it: nothing is kept.
+#[test]
+fn a_circle_goes_after_what_refers_to_it() {
+    let incident = Incident::new(
+        "create table shelves (id int primary key);
+         create table folders (id int primary key, shelf_id int not null references shelves on delete cascade, cover_id int);
+         create table files (id int primary key, folder_id int not null references folders on delete cascade);
+         alter table folders add foreign key (cover_id) references files;
+         create table readers (id int primary key, shelf_id int references shelves on delete cascade);
+         create table loans (id int primary key, folder_id int not null references folders on delete cascade,
+                             reader_id int not null references readers on delete cascade);
+         create table desks (id int primary key, folder_id int references folders on delete set null);
+         create index on folders (shelf_id); create index on folders (cover_id); create index on files (folder_id);
+         create index on loans (folder_id); create index on loans (reader_id); create index on readers (shelf_id);
+         create index on desks (folder_id);
+         insert into shelves values (1), (2);
+         insert into folders select n, 1 from generate_series(1, 30) n;
+         insert into files select n, n from generate_series(1, 30) n;
+         update folders set cover_id = 31 - id;
+         insert into readers select n, 2 from generate_series(1, 20) n;
+         insert into loans select n, 1 + n % 30, 1 + n % 20 from generate_series(1, 40) n;
+         insert into desks select n, n from generate_series(1, 5) n",
+        "update folders set cover_id = null; delete from shelves",
+    )
+    .with(&["--max-unit-rows", "20", "--relinks", "all"]);
+    assert_eq!(incident.extract(&[]).total("units"), 2);
+    for _ in 0..2 {
+        Ledger::of(&incident.restore().ok()).expect(&[("inserted", 122)]);
+        assert_eq!(dump(&incident.live), incident.before);
+        let circle = "select count(*) > 0 from reinstate.postponed where filled";
+        assert_eq!(incident.live.query_text(circle), "t");
+        Ledger::of(&incident.undo_plan(&["--last"]).ok()).expect(&[("removed", 122)]);
+        Ledger::of(&incident.undo().ok()).expect(&[("removed", 122)]);
+        assert_eq!(dump(&incident.live), incident.after_loss);
+    }
+}
+
 /// Where no column of a circle may be NULL its rows come in one part.
 #[test]
 fn a_circle_that_nothing_breaks_comes_in_one_part() {

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use super::{LOST, Ledger, Output, dump, incident, last_run, undoes, wait_for};
+use super::{Incident, LOST, Ledger, Output, dump, incident, last_run, undoes, wait_for};
 
 #[test]
 fn killed_again_and_again() {
@@ -100,4 +100,55 @@ fn the_last_is_the_last_that_is_not_undone() {
         "{}",
         none.stderr
     );
+}
+
+/// A unit in parts, the first ones by one run and the rest by the next: whichever are taken back come back.
+#[test]
+fn parts_of_two_runs_are_taken_back_and_come_again() {
+    let incident = Incident::new(
+        "create table shelves (id int primary key);
+         create table books (id int primary key, shelf_id int not null references shelves on delete cascade, title text);
+         create index on books (shelf_id);
+         create function fits(id int) returns bool language plpgsql as
+           $$ begin if id = 70 then raise 'not this one'; end if; return true; end $$;
+         insert into shelves values (1);
+         insert into books select n, 1, 'title ' || n from generate_series(1, 120) n",
+        "delete from shelves; alter table books add constraint fits check (fits(id))",
+    )
+    .with(&["--max-unit-rows", "20"]);
+    incident.extract(&[]);
+    let forbid = |not: &str| {
+        let sql = format!("create or replace function fits(id int) returns bool language plpgsql as
+                             $$ begin if {not} then raise 'not this one'; end if; return true; end $$");
+        incident.live.run(&sql);
+    };
+    let whole = 121;
+    for first_alone in [false, true, false] {
+        forbid("id = 70");
+        let first = Ledger::of(&incident.restore().expect_code(4));
+        first.expect(&[("inserted", 60), ("quarantined", whole - 60)]);
+        forbid("false");
+        let rest = Ledger::of(&incident.restore().ok());
+        rest.expect(&[("inserted", whole - 60), ("already_present", 60)]);
+        let first = first.get("run").as_str().unwrap().to_owned();
+        if first_alone {
+            // The shelf stays, for the books of the second run stand on it.
+            let undone = Ledger::of(&incident.undo_with(&[&first]).expect_code(4));
+            undone.expect(&[("removed", 59), ("kept_referenced", 1)]);
+            let again = Ledger::of(&incident.restore().ok());
+            again.expect(&[("inserted", 59), ("already_present", whole - 59)]);
+            assert_eq!(dump(&incident.live), incident.before);
+            Ledger::of(&incident.undo().ok()).expect(&[("removed", 59)]);
+            incident.undo().ok();
+            incident.undo_with(&[&first]).ok();
+        } else {
+            Ledger::of(&incident.undo().ok()).expect(&[("removed", whole - 60)]);
+            incident
+                .plan()
+                .expect(&[("inserted", whole - 60), ("already_present", 60)]);
+            Ledger::of(&incident.undo().ok()).expect(&[("removed", 60)]);
+        }
+        assert_eq!(dump(&incident.live), incident.after_loss);
+        Ledger::of(&incident.verify(&[]).expect_code(1)).expect(&[("missing", whole)]);
+    }
 }

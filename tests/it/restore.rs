@@ -4,6 +4,7 @@
 //! the state before, makes the snapshot, loses the data, extracts, plans, restores, compares, verifies, undoes
 //! and restores again, so that no story can forget a step. How a plan is carried out is a parameter of it: undisturbed, or killed.
 
+mod by_hand;
 mod by_key;
 mod conflicts;
 mod cut;
@@ -40,5 +41,6 @@ mod triggers;
 mod undo;
 mod undoable;
 
+use by_hand::by_hand;
 pub(crate) use harness::{Incident, difference, journal_of};
 pub(crate) use ledger::Ledger;

@@ -14,6 +14,7 @@ mod filled;
 mod harness;
 mod identity;
 mod interrupted;
+mod labels;
 mod large;
 mod large_objects;
 mod ledger;

@@ -33,7 +33,8 @@ pub use format::{
     DoubtfulParent, Evidence, FORMAT, FormatVersion, LargeObjectGrant, LargeObjectPrivilege,
     LargeObjectRecord, LeftOut, Manifest, ManifestColumn, ManifestDraft, ManifestExclusion,
     ManifestFile, ManifestRelation, ManifestRename, ManifestTable, Need, RelinkRecord, RootFilter,
-    RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord, Window,
+    RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord,
+    WantingColumn, Window,
 };
 pub use large_objects::{LargeObject, LargeObjectContent, LargeObjects, Ownership};
 pub use reader::Bundle;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Names, Rename, Renames, Schema};
+use crate::catalog::{Names, Rename, Renames, Schema, by_now};
 use crate::diff::Unknowable;
 use crate::ident::TableName;
 
@@ -65,6 +65,16 @@ impl Bundle {
             columns.extend(record.compared);
         }
         Ok(names)
+    }
+
+    /// What to add where a table is looked for by the name that the snapshot had, or the bundle has, and live has not.
+    pub fn by_now(&self, old: &TableName) -> Option<String> {
+        let known = self.manifest.renames.iter();
+        let mut known = known.filter(|r| r.column.is_none() && r.table == *old);
+        let in_bundle = known.next().and_then(|r| r.to.parse().ok());
+        let in_bundle: &TableName = in_bundle.as_ref().unwrap_or(old);
+        let now = self.renames.table(in_bundle);
+        (now != old).then(|| by_now(now))
     }
 
     /// What the snapshot called a table of the manifest, and those of its columns that it called otherwise: its name, live's.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::format::{ManifestDraft, ManifestRelation, ManifestTable};
+use super::format::{ManifestDraft, ManifestRelation, ManifestTable, WantingColumn};
 use crate::ident::{TableName, quote_ident};
 
 /// What decides how the values in the files are read, as a session pins it.
@@ -40,6 +40,16 @@ In the directory of this file; every line must say OK:
 
 sha256sum -c manifest.json.sha256
 jq -r '.files[] | .sha256 + \"  \" + .path' manifest.json | sha256sum -c
+";
+
+const WANTING: &str = "
+Before step 2: columns that must be filled
+------------------------------------------
+
+When this bundle was written, live had columns that it lacks, NOT NULL and without a default. No row goes in without a
+value for each: `reinstate restore` takes it from [[fill]] in reinstate.toml (its value there is the one to use). By hand
+a default does, which whatever the application inserts meanwhile without naming the column gets as well:
+
 ";
 
 const TOGETHER: &str = "
@@ -87,6 +97,7 @@ pub(super) fn render(tables: &[ManifestTable], draft: &ManifestDraft) -> String 
     let mut out = HEAD.to_owned();
     out += &facts(tables, draft);
     out += CHECK;
+    out += &wanting(&draft.wanting);
     out += TOGETHER;
     out += &script(tables, draft);
     out += "END_OF_BUNDLE\n";
@@ -121,6 +132,27 @@ holds      {} rows, {} units, {} tables
         totals.units,
         tables.len(),
     )
+}
+
+/// What gives columns of live a value that the bundle has none for.
+fn wanting(columns: &[WantingColumn]) -> String {
+    if columns.is_empty() {
+        return String::new();
+    }
+    let mut out = WANTING.to_owned();
+    let column = |of: &WantingColumn| {
+        let (table, column) = (table_sql(&of.table), quoted(&of.column));
+        format!("alter table {table} alter column {column}")
+    };
+    for of in columns {
+        let (sql, type_name) = (column(of), one_line(&of.type_name));
+        let _ = writeln!(out, "{sql} set default 'VALUE';  -- {type_name}");
+    }
+    out += "\nAfterwards:\n\n";
+    for of in columns {
+        let _ = writeln!(out, "{} drop default;", column(of));
+    }
+    out
 }
 
 fn script(tables: &[ManifestTable], draft: &ManifestDraft) -> String {

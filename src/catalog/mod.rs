@@ -31,5 +31,5 @@ pub use model::{
 pub use pages::PageSlices;
 pub use pattern::{PatternError, TablePatterns, nearest_table};
 pub use relation::{IdentityRule, Relation, merge_relations};
-pub use rename::{Names, Rename, RenameError, Renames, guess_renames};
+pub use rename::{Names, Rename, RenameError, Renames, by_now, guess_renames};
 pub use rowhash::{HashExpressions, HashedColumn, hash_expressions};

@@ -1,6 +1,6 @@
 //! The rows of the snapshot that live lacks, of every table that can be compared.
 
-use crate::catalog::{Comparable, Drift, Locator};
+use crate::catalog::{Comparable, Drift, Locator, by_now};
 use crate::event::Sink;
 use crate::ident::{Key, TableName};
 
@@ -110,6 +110,14 @@ impl Candidates {
     /// The position of a table.
     pub fn table(&self, name: &TableName) -> Option<usize> {
         self.tables.iter().position(|t| t.snapshot.name == *name)
+    }
+
+    /// What to say of a table that is none of them, and of the name that it has by now.
+    pub fn lacks(&self, name: &TableName) -> String {
+        let was = |t: &&Comparable| t.drift.renamed.as_ref() == Some(name);
+        let renamed = self.tables.iter().find(was);
+        let hint = renamed.map_or_else(String::new, |t| by_now(&t.snapshot.name));
+        format!("the snapshot and live have no such table in common{hint}")
     }
 
     /// What tells a table's rows apart in the snapshot.

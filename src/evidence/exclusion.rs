@@ -38,7 +38,7 @@ impl Exclusion {
     /// Its place among the tables compared, which must have a key.
     pub fn place(&self, candidates: &Candidates) -> Result<usize, EvidenceError> {
         let Some(table) = candidates.table(&self.table) else {
-            return Err(self.wrong("the snapshot and live have no such table in common"));
+            return Err(self.wrong(&candidates.lacks(&self.table)));
         };
         if candidates.tables[table].key.is_empty() {
             return Err(self.keyless());

@@ -1,7 +1,7 @@
 //! The bundle's layout: which tables it holds in which order, and which relations, as the manifest numbers them.
 
-use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable, RowIdentity};
-use crate::catalog::{Identity, Relation, Table};
+use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable, RowIdentity, WantingColumn};
+use crate::catalog::{Column, Comparable, Identity, Relation, Table};
 use crate::closure::{Units, insertion_order};
 use crate::ident::TableName;
 
@@ -99,6 +99,23 @@ impl Layout {
             })
             .collect()
     }
+
+    /// Columns of live that the bundle lacks, and that must have a value.
+    pub(super) fn wanting(&self, candidates: &Candidates) -> Vec<WantingColumn> {
+        let tables = self.order.iter().map(|t| &candidates.tables[*t]);
+        let of_table = |pair: &Comparable| {
+            let new = |c: &&Column| pair.snapshot.column(&c.name).is_none();
+            let wants = |c: &&Column| c.not_null && !c.has_default && !c.generated;
+            let columns = pair.live.columns.iter().filter(new).filter(wants);
+            let wanting = |c: &Column| WantingColumn {
+                table: pair.live.name.clone(),
+                column: c.name.clone(),
+                type_name: c.type_name.clone(),
+            };
+            columns.map(wanting).collect::<Vec<_>>()
+        };
+        tables.flat_map(of_table).collect()
+    }
 }
 
 /// Columns whose values are stored in the bundle and can be numbers of large objects.
@@ -107,7 +124,7 @@ fn large_object_columns(table: &Table) -> Vec<String> {
     columns.map(|c| c.name.clone()).collect()
 }
 
-fn manifest_column(column: &crate::catalog::Column) -> ManifestColumn {
+fn manifest_column(column: &Column) -> ManifestColumn {
     ManifestColumn {
         name: column.name.clone(),
         type_name: column.type_name.clone(),

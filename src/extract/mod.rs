@@ -343,6 +343,7 @@ pub async fn extract(
             .into_iter()
             .map(Into::into)
             .collect(),
+        wanting: layout.wanting(candidates),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {

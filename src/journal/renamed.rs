@@ -15,8 +15,12 @@ const TABLES: &[(&str, &str)] = &[
     ("resolved", "table_name"),
     ("relinked", "table_name"),
     ("relinked", "parent_table"),
+    ("postponed", "table_name"),
     ("quarantined", "root_table"),
 ];
+
+/// Where it names columns, in `columns`, beside the table in `table_name`.
+const COLUMNS: &[&str] = &["relinked", "postponed"];
 
 /// Names that live had, and has no longer.
 #[derive(Debug)]
@@ -111,6 +115,20 @@ impl OldNames {
                 Found::note(&mut found, run, before.clone(), tell);
             }
         }
+        for journal in COLUMNS {
+            self.columns_in(session, journal, bundle, &mut found)
+                .await?;
+        }
+        Ok(found)
+    }
+
+    async fn columns_in(
+        &self,
+        session: &Session,
+        journal: &str,
+        bundle: &str,
+        found: &mut Option<Found>,
+    ) -> Result<(), JournalError> {
         for (table, before, now) in &self.columns {
             let of_table = |name: &str| {
                 let (name, column) = (quote_literal(name), quote_literal(before));
@@ -120,19 +138,19 @@ impl OldNames {
             let earlier = renamed.next().map_or(table, |(before, _)| before);
             // The tables have their new names by the time this statement runs.
             let is_it = format!("(({}) or ({}))", of_table(table), of_table(earlier));
-            let Some(run) = used(session, "relinked", &is_it, bundle).await? else {
+            let Some(run) = used(session, journal, &is_it, bundle).await? else {
                 continue;
             };
             let tell = format!(
-                "update reinstate.relinked set columns = array_replace(columns, {}, {}) where {}",
+                "update reinstate.{journal} set columns = array_replace(columns, {}, {}) where {}",
                 quote_literal(before),
                 quote_literal(now),
                 of_table(table)
             );
             let name = format!("{table}, {}", shown(before));
-            Found::note(&mut found, run, name, tell);
+            Found::note(found, run, name, tell);
         }
-        Ok(found)
+        Ok(())
     }
 }
 

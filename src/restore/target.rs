@@ -240,7 +240,10 @@ impl Targets {
                 reason,
             };
             let parent = live.tables.get(&rule.table);
-            let parent = parent.ok_or_else(|| wrong("live has no such table".to_owned()))?;
+            let parent = parent.ok_or_else(|| {
+                let hint = bundle.by_now(&rule.table).unwrap_or_default();
+                wrong(format!("live has no such table{hint}"))
+            })?;
             let relations = bundle.manifest.relations.iter().zip(&mut self.relations);
             let needed = relations.filter(|(r, _)| r.needed && r.parent == rule.table);
             for (relation, target) in needed {

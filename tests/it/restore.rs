@@ -4,6 +4,7 @@
 //! the state before, makes the snapshot, loses the data, extracts, plans, restores, compares, verifies, undoes
 //! and restores again, so that no story can forget a step. How a plan is carried out is a parameter of it: undisturbed, or killed.
 
+mod by_hand;
 mod by_key;
 mod conflicts;
 mod cut;
@@ -14,6 +15,7 @@ mod foretold;
 mod harness;
 mod identity;
 mod interrupted;
+mod labels;
 mod large;
 mod large_objects;
 mod ledger;
@@ -23,6 +25,7 @@ mod neighbours;
 mod people;
 mod points;
 mod random;
+mod reached;
 mod refused;
 mod relinks;
 mod renamed;
@@ -34,6 +37,7 @@ mod retyped;
 mod rights;
 mod schedules;
 mod sequences;
+mod skipped;
 mod split;
 mod stories;
 mod story;
@@ -41,5 +45,6 @@ mod triggers;
 mod undo;
 mod undoable;
 
+use by_hand::by_hand;
 pub(crate) use harness::{Incident, difference, journal_of};
 pub(crate) use ledger::Ledger;

@@ -93,6 +93,20 @@ pub struct ManifestDraft {
     pub exclusions: Vec<ManifestExclusion>,
     /// See [`Manifest::renames`].
     pub renames: Vec<ManifestRename>,
+    /// Columns of live that the bundle lacks and that must have a value: not in the manifest, as live may have others when rows come
+    /// back, but told to whoever puts them back by hand.
+    pub wanting: Vec<WantingColumn>,
+}
+
+/// A column of live, NOT NULL and without a default, that the backup did not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantingColumn {
+    /// Its table.
+    pub table: TableName,
+    /// Its name, unquoted.
+    pub column: String,
+    /// Its type.
+    pub type_name: String,
 }
 
 /// A build of this program.

@@ -18,7 +18,7 @@ pub use identity::RowIdentity;
 pub use large_object::{LargeObjectGrant, LargeObjectPrivilege, LargeObjectRecord};
 pub use manifest::{
     DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile,
-    ManifestRename, RootFilter, Source, SourceSum, ToolBuild, Totals, Window,
+    ManifestRename, RootFilter, Source, SourceSum, ToolBuild, Totals, WantingColumn, Window,
 };
 pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
 pub(super) use unit::UnitLine;

@@ -1,6 +1,7 @@
 //! `RESTORE.txt` holds whatever a schema may hold.
 
 use super::made;
+use crate::bundle::WantingColumn;
 use crate::bundle::restore_text::render;
 use crate::ident::TableName;
 
@@ -31,4 +32,28 @@ fn cycles_go_in_by_one_statement_and_names_stay_on_their_line() {
         assert!(text.contains(part), "{part}\n---\n{text}");
     }
     assert_eq!(text.matches("\nEND_OF_BUNDLE\n").count(), 1);
+}
+
+#[test]
+fn columns_that_must_be_filled_are_named() {
+    let tables = [made::table(0)];
+    let mut draft = made::draft(1, 0, 0);
+    let none = render(&tables, &draft);
+    assert!(!none.contains("[[fill]]"), "{none}");
+    draft.wanting = vec![WantingColumn {
+        table: TableName::new("app", "Odd"),
+        column: "ki\nnd".into(),
+        type_name: "character varying(9)".into(),
+    }];
+    let text = render(&tables, &draft);
+    let column = r#"alter table "app"."Odd" alter column U&"ki\000And""#;
+    for part in [
+        &format!("{column} set default 'VALUE';  -- character varying(9)\n"),
+        &format!("{column} drop default;\n"),
+        "[[fill]]",
+    ] {
+        assert!(text.contains(part), "{part}\n---\n{text}");
+    }
+    let (before, _) = text.split_once("2. Put everything back").unwrap();
+    assert!(before.contains(column), "{text}");
 }

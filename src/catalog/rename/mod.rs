@@ -84,6 +84,11 @@ impl Names for Schema {
     }
 }
 
+/// What to add where a table is looked for by its old name, and has this one in live.
+pub fn by_now(new: impl std::fmt::Display) -> String {
+    format!("; it is {new} by now: all but [[rename]] and your own SQL uses live's names")
+}
+
 /// What the entries come to for one database or bundle: only those that it still needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Renames {
@@ -156,10 +161,7 @@ impl Renames {
 
     /// What to add where a table is looked for by its old name.
     pub fn hint(&self, old: &TableName) -> String {
-        let hint = |new| {
-            format!("; it is {new} by now: all but [[rename]] and your own SQL uses live's names")
-        };
-        self.tables.get(old).map(hint).unwrap_or_default()
+        self.tables.get(old).map(by_now).unwrap_or_default()
     }
 
     /// Live's name of a column of a table that is named as before.

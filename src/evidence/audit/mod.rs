@@ -53,7 +53,7 @@ impl Audit {
         let mut notes = Vec::new();
         for log in &self.logs {
             let Some(table) = candidates.table(&log.table) else {
-                return Err(log.wrong("the snapshot and live have no such table in common"));
+                return Err(log.wrong(&candidates.lacks(&log.table)));
             };
             if candidates.tables[table].key.is_empty() {
                 return Err(log.wrong("the table has no key by which a record could name a row"));

@@ -36,9 +36,13 @@ pub(super) async fn ask(
     let (mut named, mut not_asked): (Vec<Named>, _) = (Vec::new(), Vec::new());
     for exclusion in exclusions {
         let Some(table) = live.tables.get(&exclusion.table) else {
-            let reason = "live has no such table: is its name written right? It is \
-                          asked again whenever rows come back, or are compared";
-            return Err(exclusion.wrong(reason).into());
+            let reason = match bundle.by_now(&exclusion.table) {
+                Some(hint) => format!("live has no such table{hint}"),
+                None => "live has no such table: is its name written right? It is asked again whenever rows come back, or \
+                         are compared"
+                    .to_owned(),
+            };
+            return Err(exclusion.wrong(&reason).into());
         };
         if !reached.contains(&exclusion.table) {
             continue;

@@ -124,6 +124,11 @@ impl Server {
         self.directory.path().display().to_string()
     }
 
+    /// Where its certificates and those of its clients are.
+    pub(crate) fn certificates_directory(&self) -> String {
+        self.certificates.directory.display().to_string()
+    }
+
     pub(crate) fn socket(&self) -> String {
         format!(
             "host={} port={} dbname=postgres",

@@ -17,7 +17,7 @@ const NAME: &str = "db.example";
 
 /// Certificate files in the server's directory.
 pub(crate) struct Certificates {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl Certificates {

@@ -3,12 +3,10 @@
 mod changed;
 mod rights;
 
-use std::process::Command;
-
 use serde_json::json;
 
 use super::{Incident, Ledger};
-use crate::support::{cluster, dump};
+use crate::support::dump;
 
 /// Three files, each with a large object of its own: small, empty, of several pieces. The loss removes all of them.
 const SETUP: &str = "
@@ -157,27 +155,8 @@ fn what_an_excluded_row_pointed_at_does_not_come() {
 fn by_hand_with_psql() {
     let incident = extracted();
     incident.live.run("select lo_create(81002)");
-    let script = "sed -n '/^psql .*END_OF_BUNDLE/,/^END_OF_BUNDLE/p' RESTORE.txt | sh";
-    let by_hand = || {
-        let bundle = incident.case.file("bundle");
-        let psql = cluster().programs().require("psql").unwrap();
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut shell = Command::new("sh");
-        shell.args(["-c", script]).current_dir(bundle);
-        shell.env(
-            "PATH",
-            format!("{}:{path}", psql.parent().unwrap().display()),
-        );
-        shell
-            .env("PGHOST", cluster().socket_directory())
-            .env("PGPORT", cluster().port().to_string());
-        shell
-            .env("PGDATABASE", &incident.live.name)
-            .env("PGUSER", "postgres");
-        shell.output().unwrap()
-    };
     incident.live.run("select lo_put(81002, 0, 'other')");
-    let output = by_hand();
+    let output = super::by_hand(&incident);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(
         complaint.contains("large object 81002 is there with another content"),
@@ -186,7 +165,7 @@ fn by_hand_with_psql() {
     incident
         .live
         .run("select lo_unlink(81002), lo_create(81002)");
-    assert!(by_hand().status.success());
+    assert!(super::by_hand(&incident).status.success());
     assert_eq!(dump(&incident.live), incident.before);
     Ledger::of(&incident.restore().ok()).expect(&[("already_present", 3)]);
 }

@@ -1,6 +1,7 @@
 //! Tables and columns that a migration renamed: before the bundle was made, which a story tells (`fixtures/renamed`), after it was,
 //! and after it was restored.
 
+mod parts;
 mod refused;
 mod sides;
 

@@ -137,3 +137,57 @@ fn a_schema_made_beforehand_needs_no_right_to_create_one() {
     let restored = "select sum(inserted) from reinstate.batch_rows";
     assert_eq!(incident.live.count(restored) as u64, LOST);
 }
+
+/// What a part of a unit left NULL is filled by an UPDATE of those columns.
+#[test]
+fn filling_what_was_postponed_takes_update_on_its_columns() {
+    let incident = Incident::new(
+        "create table folders (id int primary key, name text, cover_id int);
+         create table files (id int primary key, folder_id int not null references folders);
+         alter table folders add foreign key (cover_id) references files;
+         create index on files (folder_id); create index on folders (cover_id);
+         insert into folders select n, 'folder ' || n, null from generate_series(1, 30) n;
+         insert into files select n, n from generate_series(1, 30) n;
+         update folders set cover_id = 1 + id % 30",
+        "truncate folders, files",
+    );
+    incident.extract(&[]);
+    let database = &incident.live.name;
+    let name = format!("filler_{}", std::process::id());
+    incident.live.run(&format!(
+        "create role {name} login; grant select, insert on folders, files to {name};
+         grant create, temporary on database {database} to {name}"
+    ));
+    let role = Role {
+        incident: &incident,
+        name,
+    };
+    let live = incident.live.conninfo_as(&role.name);
+    let restore = || {
+        let args = [
+            "restore",
+            "--live",
+            &live,
+            "--max-unit-rows",
+            "10",
+            "--execute",
+            "--unrehearsed",
+            "test",
+        ];
+        incident.case.run(args)
+    };
+    let said = restore().expect_code(4).stderr;
+    let denied = "permission denied for table folders";
+    assert!(
+        said.contains(denied) && said.contains("run the same command again"),
+        "{said}"
+    );
+    let open = "select count(*) from folders where cover_id is null";
+    assert_eq!(incident.live.count(open), 30);
+    incident.live.run(&format!(
+        "grant update (cover_id) on folders to {}",
+        role.name
+    ));
+    restore().ok();
+    assert_eq!(dump(&incident.live), incident.before);
+}

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::asked::as_asked;
 use super::{conflicts, drift, files, relinks, sequences};
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, LeftOut};
 use crate::cli::args::Format;
 use crate::cli::commands::warn_of_parents;
 use crate::cli::context::Context;
@@ -96,10 +96,20 @@ fn outcome(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -
             ("doubtful_parents", json!(bundle.manifest.doubtful_parents)),
             ("identity_unknown", json!(plan.identity_unknown)),
             ("left_out", Value::Array(left_out)),
+            ("left_deleted", json!(bundle.manifest.left_out)),
             ("conflicts", json!(conflicts::by_key(&plan.conflicts))),
             ("unknowable", json!(bundle.manifest.unknowable)),
         ],
     }
+}
+
+/// Tables of which the bundle has nothing, whatever they lost.
+fn not_looked_at(left_out: &[LeftOut]) -> impl Iterator<Item = String> {
+    let tables = left_out.iter().filter(|l| l.rows == 0);
+    tables.map(|l| {
+        let LeftOut { table, reason, .. } = l;
+        format!("{table} is not in the bundle, which was made without a look at it: {reason}")
+    })
 }
 
 fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> String {
@@ -180,6 +190,7 @@ fn text(target: &Target, bundle: &Bundle, plan: &Plan, settings: &Settings) -> S
             tables.join(", ")
         ));
     }
+    text.extend(not_looked_at(&bundle.manifest.left_out));
     for line in bundle.manifest.unknowable.iter().flat_map(unknowable) {
         text.push(format!("cannot be known: {line}"));
     }

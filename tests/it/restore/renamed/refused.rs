@@ -126,6 +126,42 @@ fn entries_that_lead_nowhere() {
     assert!(!incident.case.file("bundle").exists());
 }
 
+/// Every entry that names a table says what it is called by now, where it has the old name.
+#[test]
+fn other_entries_under_the_old_name() {
+    let incident = Incident::new(SETUP, LOSS);
+    incident.extract(&["--root", "dossiers"]);
+    incident.live.run(MIGRATION);
+    let named = "[[exclude]]\ntable = 'dossiers'\nreason = 'asked'\nlive_sql = 'select 4 as id'\n";
+    let audit = "[[audit]]\ntable = 'dossiers'\nlive_sql = 'select 4 as id, now() as deleted_at'\n";
+    let identity = "[[identity]]\ntable = 'users'\ncolumns = ['email']\n";
+    let relation = "[[relation]]\nfrom = 'files(owner_id)'\nto = 'dossiers(id)'\n";
+    let also = "[[rename]]\ntable = 'users'\nto = 'people'\n";
+    incident.live.run("alter table users rename to people");
+    let extract: &[&str] = &["extract", "-o", "other", "--root", "app.cases"];
+    let (restore, verify): (&[&str], &[&str]) = (&["restore"], &["verify"]);
+    for (entry, commands) in [
+        (named, &[extract, restore, verify][..]),
+        (audit, &[extract, &["timeline"]]),
+        (identity, &[extract, restore]),
+        (relation, &[extract]),
+    ] {
+        let renames = super::RENAMES;
+        let whole = format!("{entry}{also}{renames}");
+        incident.case.write("reinstate.toml", &whole);
+        let by_now = match entry == identity {
+            true => "it is public.people by now",
+            false => "it is app.cases by now",
+        };
+        for command in commands {
+            let output = incident.run(command);
+            assert!(matches!(output.code, 2 | 3), "{command:?}: {output:#?}");
+            let said = output.stderr;
+            assert!(said.contains(by_now), "{entry}{command:?}: {said}");
+        }
+    }
+}
+
 /// A bundle made without the entry, and a live that uses the old name for something else: nobody can say which is meant.
 #[test]
 fn a_name_in_use_again() {

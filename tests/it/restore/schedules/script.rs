@@ -5,16 +5,32 @@ use crate::support::Dice;
 /// Sessions of the application at the same time; each writes to a column of its own, so that the last write is known.
 pub(super) const SESSIONS: u64 = 3;
 /// Steps of a session in an act.
-const STEPS: u64 = 16;
+const STEPS: u64 = 20;
+/// The steps from here on wait until the first batch has come back, or all is over.
+pub(super) const LATER: u64 = 6;
 /// Dossiers and users at the beginning.
 pub(super) const DOSSIERS: u64 = 24;
 pub(super) const USERS: u64 = 6;
+/// Users after those, whom of all sessions only the wild one touches; the dossiers that are its own belong to them.
+pub(super) const WILD_USERS: u64 = 3;
+/// The session that takes its rows in any order: nobody else of the application touches them, so that a deadlock is not its own.
+pub(super) const WILD: u64 = SESSIONS - 1;
+/// Notes, which may refer to a dossier; each session has its own.
+pub(super) const NOTES: u64 = 2 * DOSSIERS;
 
 /// One step, with the pause before it in milliseconds.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) pause: u64,
     pub(super) deed: Deed,
+}
+
+/// What the wild session does to one of its rows.
+#[derive(Debug, Clone)]
+pub(super) enum Touch {
+    LockUser(u64),
+    EditUser(u64),
+    EditChamp(u64),
 }
 
 /// A transaction of the application. Rows of several tables are always locked in the same order, users first: two sessions of the
@@ -33,13 +49,33 @@ pub(super) enum Deed {
     Delete { dossier: u64 },
     /// Creates a dossier under a key that was given before; each session has its own.
     Recreate { dossier: u64 },
+    /// The same, unless it is there: then it is written to, or left as it is.
+    Upsert { dossier: u64, write: bool },
     /// Gives somebody the e-mail of a dossier that may be gone.
     TakeEmail { of: u64, id: u64 },
+    /// The same, unless somebody has it: who is then written to, or left as he is.
+    UpsertEmail { of: u64, id: u64, write: bool },
     /// Locks a user for some milliseconds, up to seconds.
-    LockParent { user: u64, hold: u64 },
+    LockParent {
+        user: u64,
+        strength: &'static str,
+        hold: u64,
+    },
+    /// Locks dossiers, which may have just come back.
+    LockRows {
+        dossiers: Vec<u64>,
+        strength: &'static str,
+        hold: u64,
+    },
     /// Locks a user for some milliseconds and then claims the key of a dossier, which may be about to come back: what a restore holds
     /// must not be what it waits for.
     LockAndClaim { user: u64, dossier: u64, hold: u64 },
+    /// The other way round, which only the wild session may.
+    ClaimAndLock { user: u64, dossier: u64, hold: u64 },
+    /// Rows in any order, which only the wild session may.
+    Wild { touches: Vec<Touch>, hold: u64 },
+    /// Points a note at a dossier.
+    Point { note: u64, dossier: u64 },
     /// Reads, waits, writes, as one snapshot.
     Serial { dossier: u64, hold: u64 },
     /// Takes what nobody holds.
@@ -48,53 +84,107 @@ pub(super) enum Deed {
     LockTable { hold: u64 },
 }
 
-/// The steps of one session.
-/// `act` counts from 0: what it adds has numbers of its own.
-pub(super) fn invent(dice: &mut Dice, session: u64, act: u64) -> Vec<Step> {
-    (1000 * act..1000 * act + STEPS)
+/// The steps of one session. `act` counts from 0: what it adds has numbers of its own. `arbiter`: the constraint on e-mails can decide
+/// an upsert, which a deferrable one cannot.
+pub(super) fn invent(dice: &mut Dice, session: u64, act: u64, arbiter: bool) -> Vec<Step> {
+    (0..STEPS)
         .map(|n| Step {
-            pause: dice.below(40),
-            deed: deed(dice, session, n),
+            pause: dice.below(if n < LATER { 30 } else { 12 }),
+            deed: deed(dice, session, 1000 * act + n, arbiter),
         })
         .collect()
 }
 
-fn deed(dice: &mut Dice, session: u64, n: u64) -> Deed {
+fn deed(dice: &mut Dice, session: u64, n: u64, arbiter: bool) -> Deed {
     let dossier = 1 + dice.below(DOSSIERS);
-    let own = 1 + session + SESSIONS * dice.below(DOSSIERS / SESSIONS);
+    let own = own(dice, session);
+    let user = 1 + dice.below(USERS);
     let id = 100_000 * (session + 1) + n;
     let hold = match dice.chance(5) {
         true => 300 + dice.below(900),
         false => dice.below(30),
     };
+    let short = hold.min(60);
+    let write = dice.chance(50);
     match dice.below(100) {
-        0..30 => Deed::Edit {
+        0..18 => Deed::Edit {
             users: some(dice, USERS, 2),
             dossiers: some(dice, DOSSIERS, 3),
-            hold: hold.min(60),
+            hold: short,
         },
-        30..50 => Deed::AddChamp { dossier, id },
-        50..58 => Deed::Delete { dossier: own },
-        58..66 => Deed::Recreate { dossier: own },
-        66..72 => Deed::TakeEmail { of: dossier, id },
-        72..77 => Deed::LockAndClaim {
-            user: 1 + dice.below(USERS),
+        18..32 => Deed::AddChamp { dossier, id },
+        32..40 => Deed::Delete { dossier: own },
+        40..45 => Deed::Recreate { dossier: own },
+        45..51 => Deed::Upsert {
             dossier: own,
-            hold: hold.min(60),
+            write,
         },
-        77..84 => Deed::LockParent {
-            user: 1 + dice.below(USERS),
+        51..56 => Deed::TakeEmail { of: dossier, id },
+        56..60 if arbiter => Deed::UpsertEmail {
+            of: dossier,
+            id,
+            write,
+        },
+        56..60 => Deed::TakeEmail { of: dossier, id },
+        60..63 => Deed::LockAndClaim {
+            user,
+            dossier: own,
+            hold: short,
+        },
+        63..69 => Deed::LockParent {
+            user,
+            strength: strength(dice),
             hold,
         },
-        84..92 => Deed::Serial {
-            dossier,
-            hold: hold.min(60),
+        69..75 => Deed::LockRows {
+            dossiers: some(dice, DOSSIERS, 4),
+            strength: strength(dice),
+            hold: short,
         },
-        92..97 => Deed::Queue,
+        75..84 if session == WILD => wild(dice, hold),
+        84..88 if session == WILD => Deed::ClaimAndLock {
+            user: USERS + 1 + dice.below(WILD_USERS),
+            dossier: own,
+            hold: short,
+        },
+        75..84 => Deed::Point {
+            note: 1 + session + SESSIONS * dice.below(NOTES / SESSIONS),
+            dossier,
+        },
+        84..94 => Deed::Serial {
+            dossier,
+            hold: 20 + short,
+        },
+        94..98 => Deed::Queue,
         _ => Deed::LockTable {
             hold: dice.below(200),
         },
     }
+}
+
+/// One of the dossiers that only this session creates and deletes.
+fn own(dice: &mut Dice, session: u64) -> u64 {
+    1 + session + SESSIONS * dice.below(DOSSIERS / SESSIONS)
+}
+
+fn strength(dice: &mut Dice) -> &'static str {
+    dice.pick::<&'static str>(&["update", "update", "no key update", "share", "key share"])
+}
+
+/// Some of the wild session's users and of the champs of its dossiers, in any order.
+fn wild(dice: &mut Dice, hold: u64) -> Deed {
+    let touch = |dice: &mut Dice| {
+        let user = USERS + 1 + dice.below(WILD_USERS);
+        match dice.below(4) {
+            0 => Touch::LockUser(user),
+            1 => Touch::EditUser(user),
+            // Champ n belongs to dossier 1 + n % DOSSIERS.
+            _ => Touch::EditChamp(own(dice, WILD) - 1 + DOSSIERS * dice.below(4)),
+        }
+    };
+    let touches = (0..2 + dice.below(4)).map(|_| touch(dice)).collect();
+    let hold = hold.min(200);
+    Deed::Wild { touches, hold }
 }
 
 /// Up to `most` different numbers from 1, in order.

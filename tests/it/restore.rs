@@ -12,6 +12,7 @@ mod dependents;
 mod disturbed;
 mod filled;
 mod harness;
+mod huge_values;
 mod identity;
 mod interrupted;
 mod labels;

@@ -105,6 +105,7 @@ async fn tables(session: &Session) -> Result<(BTreeMap<TableName, Table>, ByOid)
                 uniques: Vec::new(),
                 triggers: Vec::new(),
                 insert_rules: Vec::new(),
+                update_rules: Vec::new(),
                 correlation: None,
                 stored: None,
             },
@@ -236,15 +237,19 @@ async fn rules(
     tables: &mut BTreeMap<TableName, Table>,
 ) -> Result<(), PgError> {
     let sql = format!(
-        "select c.oid, r.rulename::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
-           join pg_rewrite r on r.ev_class = c.oid and r.ev_type = '3' and r.ev_enabled <> 'D'
+        "select c.oid, r.rulename::text, r.ev_type = '2' from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           join pg_rewrite r on r.ev_class = c.oid and r.ev_type in ('2', '3') and r.ev_enabled <> 'D'
           where {OURS} order by c.oid, r.rulename"
     );
     for row in session.query(DOING, &sql, &[]).await? {
         let Some(table) = of(&row, names, tables) else {
             continue;
         };
-        table.insert_rules.push(row.get(1));
+        let rules = match row.get(2) {
+            true => &mut table.update_rules,
+            false => &mut table.insert_rules,
+        };
+        rules.push(row.get(1));
     }
     Ok(())
 }

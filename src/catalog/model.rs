@@ -183,6 +183,9 @@ pub struct Table {
     pub triggers: Vec<Trigger>,
     /// Rewrite rules on INSERT.
     pub insert_rules: Vec<String>,
+    /// Rewrite rules on UPDATE.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub update_rules: Vec<String>,
     /// Row-level security is enabled.
     pub row_security: bool,
     /// UNLOGGED: empty after a crash, and in every physical copy.

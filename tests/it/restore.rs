@@ -13,6 +13,7 @@ mod disturbed;
 mod filled;
 mod foretold;
 mod harness;
+mod huge_values;
 mod identity;
 mod interrupted;
 mod labels;

@@ -152,6 +152,13 @@ impl Splitting {
         if !child_table.keyed() {
             return Err("it has no key by which to find a row again".to_owned());
         }
+        let rules = &child_table.live.update_rules;
+        if !rules.is_empty() {
+            return Err(format!(
+                "rules would rewrite the UPDATE that fills {columns} ({})",
+                rules.join(", ")
+            ));
+        }
         if self.triggers[child].obstacle.is_some() {
             return Err(format!(
                 "triggers would fire when {columns} is filled, and nobody has said whether they may"

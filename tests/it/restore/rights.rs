@@ -191,3 +191,64 @@ fn filling_what_was_postponed_takes_update_on_its_columns() {
     restore().ok();
     assert_eq!(dump(&incident.live), incident.before);
 }
+
+/// Policies hide rows from a role that is not the owner, or would refuse them: nothing is done by halves. Who sees all may.
+#[test]
+fn row_security_on_what_comes_back() {
+    let incident = Incident::new(
+        "create table papers (id int primary key, tenant text);
+         create table pages (id int primary key, paper_id int not null references papers on delete cascade);
+         insert into papers select n, 't' || n % 3 from generate_series(1, 30) n;
+         insert into pages select n, n from generate_series(1, 30) n",
+        "delete from papers where id <= 6",
+    );
+    incident.extract(&[]);
+    let database = &incident.live.name;
+    let name = format!("clerk_{}", std::process::id());
+    incident.live.run(&format!(
+        "create role {name} login; grant select, insert, delete, update (id) on papers, pages to {name};
+         grant create, temporary on database {database} to {name};
+         alter table papers enable row level security;
+         create policy mine on papers using (tenant = 't1')"
+    ));
+    let role = Role {
+        incident: &incident,
+        name,
+    };
+    let live = incident.live.conninfo_as(&role.name);
+    let run = |args: &[&str]| incident.case.run([args, &["--live", &live]].concat());
+    let undo: &[&str] = &["undo", "--last", "--execute"];
+    role.refused("row-level security limits what role");
+    role.refused("BYPASSRLS");
+    assert_eq!(dump(&incident.live), incident.after_loss);
+
+    // Whoever owns the table sees all of it, unless that is forced on owners too.
+    incident.live.run(&format!(
+        "alter table papers owner to {}; alter table papers force row level security",
+        role.name
+    ));
+    role.refused("BYPASSRLS");
+    incident
+        .live
+        .run("alter table papers no force row level security");
+    role.restore(true).ok();
+    assert_eq!(dump(&incident.live), incident.before);
+
+    // What an undo could not see would be left behind; what `verify` could not, would be missing.
+    incident
+        .live
+        .run("alter table papers force row level security");
+    let before = dump(&incident.live);
+    for (args, code) in [(undo, 3), (&["verify"][..], 2)] {
+        let said = run(args).expect_code(code).stderr;
+        assert!(said.contains("row-level security"), "{said}");
+    }
+    assert_eq!(dump(&incident.live), before);
+    let bypass = format!("alter role {} bypassrls", role.name);
+    incident.live.run(&bypass);
+    run(&["verify", "--strict"]).ok();
+    run(undo).ok();
+    assert_eq!(dump(&incident.live), incident.after_loss);
+    role.restore(true).ok();
+    assert_eq!(dump(&incident.live), incident.before);
+}

@@ -281,6 +281,42 @@ fn a_circle_that_nothing_breaks_comes_in_one_part() {
     assert_eq!(dump(&incident.live), incident.after_loss);
 }
 
+/// A rule would rewrite what fills a column, or do nothing in its place.
+#[test]
+fn a_circle_under_a_rule_comes_in_one_part() {
+    for rule in ["do instead nothing", "do also select 1"] {
+        let incident = Incident::new(
+            &format!(
+                "create table folders (id int primary key, parent_id int references folders, cover_id int);
+                 create table files (id int primary key, folder_id int not null references folders);
+                 alter table folders add foreign key (cover_id) references files;
+                 create index on folders (parent_id); create index on files (folder_id); create index on folders (cover_id);
+                 insert into folders select n, null, null from generate_series(1, 30) n;
+                 insert into files select n, n from generate_series(1, 30) n;
+                 update folders set cover_id = 1 + id % 30, parent_id = id;
+                 create rule kept as on update to folders {rule}"
+            ),
+            "truncate folders, files",
+        )
+        .with(&["--max-unit-rows", "10"]);
+        incident.extract(&[]);
+        let text = incident.for_people(&["restore", "--max-unit-rows", "10"]);
+        let text = text.ok().stdout;
+        for words in [
+            "60 of them in one part",
+            "public.folders",
+            "rules would rewrite",
+            "(kept)",
+        ] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+        Ledger::of(&incident.restore().ok()).expect(&[("inserted", 60)]);
+        assert_eq!(dump(&incident.live), incident.before);
+        Ledger::of(&incident.undo().ok()).expect(&[("removed", 60)]);
+        assert_eq!(dump(&incident.live), incident.after_loss);
+    }
+}
+
 /// Rows that must not come back, in a unit that is read slice by slice: what hangs from them may stand before them.
 #[test]
 fn exclusions_reach_through_all_parts() {

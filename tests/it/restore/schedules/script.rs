@@ -8,6 +8,8 @@ pub(super) const SESSIONS: u64 = 3;
 const STEPS: u64 = 20;
 /// The steps from here on wait until the first batch has come back, or all is over.
 pub(super) const LATER: u64 = 6;
+/// The last step before those waits until the command is connected: here and there the wild session claims a key for longer than any statement of ours may wait.
+pub(super) const CLAIM: u64 = LATER - 1;
 /// Dossiers and users at the beginning.
 pub(super) const DOSSIERS: u64 = 24;
 pub(super) const USERS: u64 = 6;
@@ -90,9 +92,21 @@ pub(super) fn invent(dice: &mut Dice, session: u64, act: u64, arbiter: bool) -> 
     (0..STEPS)
         .map(|n| Step {
             pause: dice.below(if n < LATER { 30 } else { 12 }),
-            deed: deed(dice, session, 1000 * act + n, arbiter),
+            deed: match (session, act, n) {
+                (WILD, 0, CLAIM) if dice.chance(35) => claim(dice, 3000),
+                _ => deed(dice, session, 1000 * act + n, arbiter),
+            },
         })
         .collect()
+}
+
+/// The other way round than usual: a key first, which a restore may run into, and then a user whom it may hold.
+fn claim(dice: &mut Dice, hold: u64) -> Deed {
+    Deed::ClaimAndLock {
+        user: USERS + 1 + dice.below(WILD_USERS),
+        dossier: own(dice, WILD),
+        hold,
+    }
 }
 
 fn deed(dice: &mut Dice, session: u64, n: u64, arbiter: bool) -> Deed {
@@ -134,7 +148,7 @@ fn deed(dice: &mut Dice, session: u64, n: u64, arbiter: bool) -> Deed {
         63..69 => Deed::LockParent {
             user,
             strength: strength(dice),
-            hold,
+            hold: 30 + hold,
         },
         69..75 => Deed::LockRows {
             dossiers: some(dice, DOSSIERS, 4),
@@ -142,11 +156,7 @@ fn deed(dice: &mut Dice, session: u64, n: u64, arbiter: bool) -> Deed {
             hold: short,
         },
         75..84 if session == WILD => wild(dice, hold),
-        84..88 if session == WILD => Deed::ClaimAndLock {
-            user: USERS + 1 + dice.below(WILD_USERS),
-            dossier: own,
-            hold: short,
-        },
+        84..88 if session == WILD => claim(dice, short),
         75..84 => Deed::Point {
             note: 1 + session + SESSIONS * dice.below(NOTES / SESSIONS),
             dossier,

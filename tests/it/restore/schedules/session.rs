@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::causes::Refusal;
 use super::memory::Memory;
-use super::script::{Deed, LATER, Step};
+use super::script::{CLAIM, Deed, LATER, Step};
 use super::stage::{Span, Stage};
 use super::statements::{sleeps, statements};
 
@@ -36,7 +36,8 @@ pub(super) fn play(stage: &Stage, session: u64, steps: Vec<Step>) -> Memory {
             memory,
         };
         for (n, step) in (0..).zip(steps) {
-            while n >= LATER && !stage.begun() {
+            let early = |n| (n >= LATER && !stage.begun()) || (n >= CLAIM && !stage.arrived());
+            while early(n) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             tokio::time::sleep(Duration::from_millis(step.pause)).await;

@@ -11,6 +11,7 @@ pub(super) struct Stage {
     pub(super) lost: BTreeSet<u64>,
     /// The command is an undo.
     pub(super) undoing: bool,
+    arrived: AtomicBool,
     begun: AtomicBool,
     over: AtomicBool,
 }
@@ -21,9 +22,20 @@ impl Stage {
             conninfo,
             lost,
             undoing,
+            arrived: AtomicBool::new(false),
             begun: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
+    }
+
+    /// The command is connected.
+    pub(super) fn arrive(&self) {
+        self.arrived.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is, or never will be.
+    pub(super) fn arrived(&self) -> bool {
+        self.arrived.load(Ordering::SeqCst) || self.begun()
     }
 
     /// A batch has been committed.

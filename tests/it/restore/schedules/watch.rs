@@ -10,7 +10,7 @@ use super::tally::Tally;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(15);
 /// How long a statement of ours may be seen waiting for a row or a table: `lock_timeout`, and what a busy machine adds.
-const BOUND: f64 = 2.0;
+const BOUND: f64 = 1.5;
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -33,6 +33,9 @@ pub(super) fn watch(stage: &Stage) -> Seen {
         let mut seen = Seen::default();
         let before = batches(&client).await;
         while !stage.over() {
+            if !stage.arrived() && arrived(&client).await {
+                stage.arrive();
+            }
             if !stage.begun() && batches(&client).await > before {
                 stage.begin();
             }
@@ -43,6 +46,13 @@ pub(super) fn watch(stage: &Stage) -> Seen {
         wire.await.unwrap().unwrap();
         seen
     })
+}
+
+/// Whether the command is connected.
+async fn arrived(client: &Client) -> bool {
+    let sql = "select exists (select from pg_stat_activity
+                               where datname = current_database() and application_name like 'reinstate %')";
+    client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 /// Batches that the journal has, if there is one yet.

@@ -16,11 +16,12 @@ use super::Incident;
 use super::story::Story;
 
 /// Small stories, each with something of its own: cascades, circles, rows without a key, identity, partitions, units
-/// that depend on each other, references that only the configuration states, references that are filled, large objects.
+/// that depend on each other, references that only the configuration states, references that are filled, large objects, keys and values of every awkward kind.
 const STORIES: &[&str] = &[
     "cascade",
     "cycle",
     "cycle_not_deferrable",
+    "hard_values",
     "identity",
     "large_objects",
     "no_key",

@@ -21,6 +21,7 @@ mod large_objects;
 mod names;
 mod partial;
 mod reader;
+mod recast;
 mod relinks;
 mod renamed;
 mod restore_text;
@@ -38,6 +39,7 @@ pub use format::{
 };
 pub use large_objects::{LargeObject, LargeObjectContent, LargeObjects, Ownership};
 pub use reader::Bundle;
+pub use recast::{Overlay, OverlayWriter, Recast, TableLines};
 pub use relinks::Relinks;
 pub use rows::{BundleRows, UnitRows};
 pub use units::Units;

@@ -1,5 +1,6 @@
 //! Opens a bundle: nothing in it is believed before its digest has been compared.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::digest::sha256;
 use super::format::{Manifest, UnitRecord};
 use super::names::{MANIFEST, MANIFEST_DIGEST};
+use super::recast::{Overlay, Recast};
 use super::{BundleError, BundleId, BundleRows, Units, check};
 use crate::catalog::Renames;
 use crate::ident::UnitId;
@@ -22,6 +24,10 @@ pub struct Bundle {
     pub dir: PathBuf,
     /// What live calls otherwise since the bundle was made: the manifest here, and all that is read of the bundle, has live's names.
     pub renames: Renames,
+    /// Columns that have live's type here, other than the bundle's files.
+    pub recasts: Vec<Recast>,
+    /// Their values, by table.
+    pub(super) overlays: BTreeMap<usize, Overlay>,
 }
 
 impl Bundle {
@@ -50,6 +56,8 @@ impl Bundle {
             id,
             dir: dir.to_owned(),
             renames: Renames::default(),
+            recasts: Vec::new(),
+            overlays: BTreeMap::new(),
         })
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::format::{ManifestTable, UnitLine, UnitRecord};
 use super::frames::LineReader;
+use super::recast::OverlayReader;
 use super::{Bundle, BundleError, Units};
 use crate::ident::UnitId;
 
@@ -31,6 +32,8 @@ pub struct BundleRows {
 struct TableRows {
     /// Opened at the first row.
     lines: Option<LineReader>,
+    /// Values in live's types, where it has some.
+    over: Option<OverlayReader>,
     /// The last frame known to begin at or before this place.
     frame: u64,
     /// Rows between the frame's begin and this place, still to be skipped.
@@ -169,10 +172,19 @@ impl BundleRows {
             }
             ends.push(text.len());
         }
+        let first = t.passed - t.left;
         t.left -= rows;
         let (text, mut begin) = (Bytes::from(text), 0);
         let cut = |end| text.slice(std::mem::replace(&mut begin, end)..end);
-        Ok(ends.into_iter().map(cut).collect())
+        let mut lines: Vec<Bytes> = ends.into_iter().map(cut).collect();
+        if let Some(overlay) = self.bundle.overlays.get(&table) {
+            let over = match &mut t.over {
+                Some(over) => over,
+                none => none.insert(OverlayReader::open(overlay)?),
+            };
+            over.lay_over(first, &mut lines)?;
+        }
+        Ok(lines)
     }
 
     /// Every file must end here, with as many rows as the manifest says.

@@ -34,6 +34,9 @@ pub(super) async fn prepare(
     let live = introspect(session).await?;
     checks::server(session, &live).await?;
     let mut targets = Targets::find(bundle, &live, fills)?;
+    for recast in &bundle.recasts {
+        targets.tables[recast.table].retyped.push(recast.into());
+    }
     checks::tables(session, &targets).await?;
     fill::values(session, fills, &targets).await?;
     find_probes(session, &mut targets).await?;

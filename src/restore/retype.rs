@@ -3,13 +3,14 @@
 //!
 //! COPY reads whatever text the new type takes, and would read some of it as another value: a `timestamp` as if it had been
 //! UTC, a `real` with digits that it never had. So only conversions pass in which each value has one form in the new type,
-//! namely the one that `ALTER TABLE … TYPE` gives it; the rest is refused by name. A value that the new type has no room for
-//! is the server's to refuse.
+//! namely the one that `ALTER TABLE … TYPE` gives it. What is not known here the server may cast ([`super::recast`]); the rest is
+//! refused by name. A value that the new type has no room for is the server's to refuse.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::bundle::Recast;
 use crate::catalog::Column;
 use crate::pg::copy::unescape;
 
@@ -24,6 +25,17 @@ pub struct Retyped {
     pub to: String,
     /// Each of its values has one form in live's type.
     pub restorable: bool,
+}
+
+impl From<&Recast> for Retyped {
+    fn from(recast: &Recast) -> Self {
+        Self {
+            column: recast.column.clone(),
+            from: recast.from.clone(),
+            to: recast.to.clone(),
+            restorable: true,
+        }
+    }
 }
 
 impl Retyped {

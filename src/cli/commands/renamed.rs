@@ -1,4 +1,4 @@
-//! A bundle in the names that live has by now.
+//! A bundle in the names and types that live has by now.
 
 use crate::bundle::Bundle;
 use crate::catalog::introspect;
@@ -6,6 +6,17 @@ use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::journal;
 use crate::pg::Session;
+use crate::restore::recast;
+
+/// The same with its columns in live's types, as far as the server can cast them.
+pub(super) async fn as_live_is(
+    context: &Context,
+    live: &Session,
+    bundle: Bundle,
+) -> Result<Bundle, Failure> {
+    let bundle = renamed(context, live, bundle).await?;
+    Ok(recast(live, bundle).await?)
+}
 
 /// Renames what the configuration says was renamed since the bundle was made. Refuses what the journal still has under the old
 /// names.

@@ -13,7 +13,7 @@ use crate::restore::excluded::Rules;
 use crate::verify::{Verified, verify};
 
 use super::build;
-use super::renamed::renamed;
+use super::renamed::as_live_is;
 use super::restore::open_bundle;
 
 /// Absent rows named on the terminal; the certificate has up to a hundred.
@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, args: args::Verify) -> Result<Code, F
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await?;
     let session = context.open(&conninfo, Access::Reading, "verify").await?;
     super::refuse_snapshot(context, &session).await?;
-    let bundle = renamed(context, &session, bundle).await?;
+    let bundle = as_live_is(context, &session, bundle).await?;
     let sink = |event: Event| context.ui.event(&event);
     let rules = Rules {
         exclusions: &context.config.exclusions,

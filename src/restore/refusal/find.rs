@@ -64,6 +64,11 @@ pub(in crate::restore) async fn find(
         let (n, column): (usize, String) = (of(&row), row.get(1));
         gates[n].typed.extend(typed(&targets.tables[n], &column));
     }
+    for (gate, table) in gates.iter_mut().zip(&targets.tables) {
+        for retyped in &table.retyped {
+            gate.typed.extend(typed(table, &retyped.column));
+        }
+    }
     let mut conditions = session.ask(doing, CHECKS, &[&names]).await?;
     if targets
         .tables

@@ -15,7 +15,7 @@ pub(super) use carry_out::listen_for_signals;
 use std::path::{Path, PathBuf};
 
 use super::given;
-use super::renamed::renamed;
+use super::renamed::as_live_is;
 use crate::bundle::Bundle;
 use crate::cli::args::{self, ConflictArg, RelinksArg};
 use crate::cli::context::Context;
@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, args: args::Restore) -> Result<Code, 
     }
     let session = context.open(&conninfo, Access::Reading, "plan").await?;
     super::refuse_snapshot(context, &session).await?;
-    let bundle = renamed(context, &session, bundle).await?;
+    let bundle = as_live_is(context, &session, bundle).await?;
     if !args.execute {
         let plan = plan(&session, &bundle, &settings).await?;
         return show_plan::show(context, session.target(), &bundle, &plan, &settings);

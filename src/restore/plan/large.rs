@@ -90,7 +90,7 @@ impl Planner<'_> {
                 None => rows,
             };
             let batch = Batch::new(vec![rows], self.targets);
-            self.coming(session, batch).await?;
+            self.coming(session, batch, Some(splitting)).await?;
         }
         let rows = self.tally.total().inserted;
         let bytes = self.objects.bytes - before;

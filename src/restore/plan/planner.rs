@@ -15,6 +15,7 @@ use crate::restore::excluded::{self, Marks};
 use crate::restore::look::{Presence, look};
 use crate::restore::refusal::{Gate, refused};
 use crate::restore::relinks::Parents;
+use crate::restore::split::{Splitting, whole_only};
 use crate::restore::{
     Batch, Conflict, Met, RelinkOutcome, Replacements, Resolved, RestoreError, Settings, Tally,
     Targets,
@@ -67,7 +68,7 @@ impl Planner<'_> {
     ) -> Result<(), RestoreError> {
         let (back, coming) = batch.split(|unit| restored(unit.unit));
         self.back(session, back).await?;
-        self.coming(session, coming).await
+        self.coming(session, coming, None).await
     }
 
     /// Units that an earlier run brought back: they are left as they are now.
@@ -100,11 +101,12 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Units that are to come.
+    /// Units that are to come; or some rows of one that comes in parts.
     pub(super) async fn coming(
         &mut self,
         session: &Session,
         batch: Batch,
+        in_parts: Option<&Splitting>,
     ) -> Result<(), RestoreError> {
         if batch.is_empty() {
             return Ok(());
@@ -115,6 +117,17 @@ impl Planner<'_> {
         let of = (&*settled.batch, &settled.looked);
         let refused = refused(session, targets, &mut self.gates, of).await?;
         settled.looked.conflicts.extend(refused);
+        let circular = in_parts.and_then(|s| s.circular(&settled.resolved));
+        let circular = circular.map(|row| Conflict {
+            unit: row.unit,
+            table: targets.tables[row.table].name.clone(),
+            reason: whole_only(row),
+            missing_parent: false,
+            sqlstate: "23505",
+            row: None,
+            sides: None,
+        });
+        settled.looked.conflicts.extend(circular);
         self.identity_unknown.extend(targets.untold(&batch));
         self.leave_out(&batch, &settled.looked.conflicts);
         let out: Vec<bool> = batch

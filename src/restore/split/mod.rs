@@ -20,7 +20,7 @@ mod work;
 use std::collections::BTreeMap;
 
 use super::relinks::ChildTriggers;
-use super::{Settings, TargetTable, Targets};
+use super::{Resolution, Resolved, Settings, TargetTable, Targets};
 use crate::bundle::{Bundle, BundleError};
 use crate::catalog::{Locator, Relation, Schema};
 use crate::ident::TableName;
@@ -63,7 +63,24 @@ pub(super) struct Splitting {
     pub(super) triggers: Vec<ChildTriggers>,
 }
 
+/// Why a unit with such a row does not come in parts.
+pub(super) fn whole_only(row: &Resolved) -> String {
+    format!(
+        "{}; of a unit that comes in parts, rows of tables that refer to each other in a circle are neither remapped nor skipped; \
+         --max-unit-rows lets it come whole",
+        row.reason
+    )
+}
+
 impl Splitting {
+    /// A row that was remapped or skipped, of a table within a circle that parts leave open.
+    pub(super) fn circular<'r>(&self, resolved: &'r [Resolved]) -> Option<&'r Resolved> {
+        let of_circle = |table: usize| self.breaks.iter().any(|b| b.parent == table);
+        resolved
+            .iter()
+            .find(|row| row.state != Resolution::Rewritten && of_circle(row.table))
+    }
+
     /// From all references that are known.
     pub(super) fn of(
         bundle: &Bundle,

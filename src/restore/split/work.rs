@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Needs, Reading, Slice};
+use super::{Needs, Reading, Slice, whole_only};
 use crate::bundle::UnitRecord;
 use crate::journal::{Begun, Part};
-use crate::restore::conflict::Resolution;
 use crate::restore::retry::{BATCH_ROWS, Outcome};
 use crate::restore::run::{Stopped, Worker};
 use crate::restore::waiting::Turn;
@@ -53,6 +52,7 @@ impl Worker<'_> {
         }
         let begun = self.prepared.history.begun.get(&unit.unit);
         let begun = begun.copied().unwrap_or_default();
+        let begun = self.carry_earlier(&unit, begun).await?;
         if let Some(other) = unit.depends_on.iter().find(|d| self.out.contains(d)) {
             let reason = format!("depends on unit {other}, which is left out");
             self.bar(&unit, begun.rows, Obstacle::new(reason, None))
@@ -105,19 +105,8 @@ impl Worker<'_> {
                 self.met.extend(met);
                 return Ok(Some(obstacle));
             }
-            let of_circle = |table: usize| self.splitting.breaks.iter().any(|b| b.parent == table);
-            let decided = settled
-                .resolved
-                .iter()
-                .find(|row| row.state != Resolution::Rewritten && of_circle(row.table));
-            if let Some(row) = decided {
-                let name = &targets.tables[row.table].name;
-                let reason = format!(
-                    "{name} {}: {}; of a unit that comes in parts, rows of tables that refer to each other in a circle are \
-                     neither remapped nor skipped; --max-unit-rows lets it come whole",
-                    row.key, row.reason
-                );
-                return Ok(Some(Obstacle::new(reason, None)));
+            if let Some(row) = self.splitting.circular(&settled.resolved) {
+                return Ok(Some(Obstacle::new(whole_only(row), None)));
             }
         }
         Ok(None)
@@ -135,17 +124,10 @@ impl Worker<'_> {
             }
             let slice = match queue.pop_front() {
                 Some(slice) => slice,
-                None => {
-                    let carried = begun.earlier_rows.saturating_sub(reached);
-                    let (wanted, solid) = match carried {
-                        0 => (self.part_rows(), self.splitting.solid.as_slice()),
-                        rows => (rows.min(ROWS_A_LOOK), [].as_slice()),
-                    };
-                    match reading.take(wanted, solid)? {
-                        Some(slice) => slice,
-                        None => break,
-                    }
-                }
+                None => match reading.take(self.part_rows(), &self.splitting.solid)? {
+                    Some(slice) => slice,
+                    None => break,
+                },
             };
             let (rows, last) = (slice.len(), slice.last);
             let part = Part {
@@ -155,14 +137,7 @@ impl Worker<'_> {
                 rows,
                 last,
             };
-            let carried = part.first_row < begun.earlier_rows;
-            let ended = if carried {
-                let batch = self.batch_of(unit, &all, slice, Some(part));
-                self.carry(batch).await?
-            } else {
-                self.part(unit, &all, slice, part).await?
-            };
-            match ended {
+            match self.part(unit, &all, slice, part).await? {
                 Ended::Done => {
                     (reached, number) = (part.first_row + rows, number + 1);
                     let known = self.prepared.history.begun.entry(unit.unit).or_default();
@@ -258,8 +233,37 @@ impl Worker<'_> {
         }
     }
 
+    /// Counts the rows of a unit that earlier runs brought back, as they are now; how far it has come then.
+    async fn carry_earlier(
+        &mut self,
+        unit: &UnitRecord,
+        mut begun: Begun,
+    ) -> Result<Begun, RestoreError> {
+        let all = Needs::of(unit);
+        let mut reading = Reading::open(self.bundle, unit.unit)?;
+        reading.skip_to(begun.rows)?;
+        while begun.rows < begun.earlier_rows {
+            let wanted = (begun.earlier_rows - begun.rows).min(ROWS_A_LOOK);
+            let Some(slice) = reading.take(wanted, &[])? else {
+                break;
+            };
+            let part = Part {
+                unit: unit.unit,
+                part: begun.parts,
+                first_row: slice.first_row,
+                rows: slice.len(),
+                last: slice.last,
+            };
+            let batch = self.batch_of(unit, &all, slice, Some(part));
+            self.carry(batch).await?;
+            (begun.rows, begun.parts) = (begun.rows + part.rows, begun.parts + 1);
+        }
+        self.prepared.history.begun.insert(unit.unit, begun);
+        Ok(begun)
+    }
+
     /// Rows that an earlier run brought back, counted as they are now.
-    async fn carry(&mut self, batch: Batch) -> Result<Ended, RestoreError> {
+    async fn carry(&mut self, batch: Batch) -> Result<(), RestoreError> {
         let targets = &self.prepared.targets;
         let (batch, resolved) = self.replacements.recall(targets, batch, &mut Vec::new());
         loop {
@@ -268,7 +272,7 @@ impl Worker<'_> {
                 Ok(()) => {
                     self.prepared.history.last_batch = number;
                     self.reconnects = 0;
-                    return Ok(Ended::Done);
+                    return Ok(());
                 }
                 Err(error) if self.lost(&error) => self.reconnect(error).await?,
                 Err(error) => return Err(error.into()),

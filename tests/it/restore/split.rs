@@ -1,6 +1,8 @@
 //! Units larger than `--max-unit-rows`, which come back in parts. Every story is played in parts too (`stories.rs`), killed at every
 //! write to the journal (`points.rs`), and random schemas are (`random.rs`); here is what those cannot say.
 
+mod again;
+
 use super::{Incident, Ledger};
 use crate::support::dump;
 

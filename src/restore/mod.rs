@@ -61,6 +61,7 @@ pub use relinks::{LeftRelink, RelinkOutcome, Relinking, relinks_in_live};
 pub use retype::Retyped;
 pub use run::{Execution, Interrupt, execute};
 pub use sequences::SequenceMove;
+pub use split::Unfilled;
 pub use tally::{States, Tally};
 pub use target::{TargetTable, TargetUnique, Targets};
 pub use triggers::{Treated, Triggers};

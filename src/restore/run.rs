@@ -18,7 +18,7 @@ use super::insert::Inserter;
 use super::prepare::{Prepared, prepare};
 use super::relinks::Links;
 use super::retry::patience;
-use super::split::Splitting;
+use super::split::{Splitting, Unfilled};
 use super::suppressed::Guards;
 use super::triggers::{Treated, Treatment};
 use super::waiting::{Turn, Waiting};
@@ -68,6 +68,8 @@ pub struct Execution {
     pub relinks: RelinkOutcome,
     /// Large objects that the run created, and their bytes; none where the bundle has none.
     pub large_objects: Option<(u64, u64)>,
+    /// References within units in parts that are still NULL, though all parts are there.
+    pub unfilled: Vec<Unfilled>,
 }
 
 /// Carries a restore out, or goes on with one that was stopped.
@@ -186,6 +188,7 @@ pub async fn execute(
     let large_objects = large_objects.map_err(|e| partly(e.to_string()))?;
     Ok(Execution {
         large_objects,
+        unfilled: Unfilled::of(&work.prepared.history),
         run,
         state,
         tally,

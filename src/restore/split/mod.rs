@@ -19,11 +19,14 @@ mod work;
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::relinks::ChildTriggers;
 use super::{Resolution, Resolved, Settings, TargetTable, Targets};
 use crate::bundle::{Bundle, BundleError};
 use crate::catalog::{Locator, Relation, Schema};
-use crate::ident::TableName;
+use crate::ident::{Key, TableName, UnitId};
+use crate::journal::History;
 
 use super::excluded::reference::relations;
 pub(super) use cut::{Reading, Slice};
@@ -61,6 +64,46 @@ pub(super) struct Splitting {
     pub(super) breaks: Vec<Break>,
     /// By table: what becomes of triggers when references are filled.
     pub(super) triggers: Vec<ChildTriggers>,
+}
+
+/// References that parts left NULL and nobody has filled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unfilled {
+    /// The unit.
+    pub unit: UnitId,
+    /// The table, as shown.
+    pub table: String,
+    /// The columns that are NULL.
+    pub columns: Vec<String>,
+    /// In how many rows.
+    pub rows: u64,
+    /// The key of one of them.
+    pub key: Key,
+}
+
+impl Unfilled {
+    /// What is left of units that are there, by unit and columns.
+    pub(super) fn of(history: &History) -> Vec<Self> {
+        let whole = |unit| history.done.contains(&unit) || history.earlier.contains(&unit);
+        let mut all: Vec<Self> = Vec::new();
+        for of in history.postponed.iter().filter(|p| whole(p.part.unit)) {
+            let Some(key) = of.keys.first() else { continue };
+            let same = |u: &&mut Self| {
+                (u.unit, &u.table, &u.columns) == (of.part.unit, &of.table, &of.columns)
+            };
+            match all.iter_mut().find(same) {
+                Some(known) => known.rows += of.keys.len() as u64,
+                None => all.push(Self {
+                    unit: of.part.unit,
+                    table: of.table.clone(),
+                    columns: of.columns.clone(),
+                    rows: of.keys.len() as u64,
+                    key: key.clone(),
+                }),
+            }
+        }
+        all
+    }
 }
 
 /// Why a unit with such a row does not come in parts.

@@ -127,6 +127,7 @@ fn report(
             ("relinked", json!(execution.relinks.count("relinked"))),
             ("relinks", relinks::document(&execution.relinks)),
             ("large_objects", large_objects(execution)),
+            ("unfilled", json!(execution.unfilled)),
             ("state", json!(execution.state)),
             ("bundle", json!(bundle.id)),
             ("triggers", json!(settings.triggers)),
@@ -162,11 +163,28 @@ fn report(
             None => context.ui.warning(&line),
         }
     }
+    for left in &execution.unfilled {
+        context.ui.warning(&format!(
+            "unit {}: {} of {} stays NULL in {}, row {} among them",
+            left.unit,
+            left.columns.join(", "),
+            left.table,
+            counted(left.rows, "row"),
+            left.key
+        ));
+    }
     let verify = context.next_on("verify", &bundle.dir);
     let said = match execution.state {
         RunState::Done => format!("is done. Next: {verify}"),
         RunState::Partly if execution.quarantined.is_empty() && execution.relinks.unfinished() => {
             format!("is done but for references that relinks.jsonl names. Next: {verify}")
+        }
+        RunState::Partly if execution.quarantined.is_empty() && !execution.unfilled.is_empty() => {
+            format!(
+                "is done but for references that stay NULL, for the reasons in runs/{}.jsonl; once those are gone, the same command \
+                 fills them. Next: {verify}",
+                execution.run
+            )
         }
         RunState::Partly => format!(
             "is done but for {}, left out for the reasons in quarantine.jsonl. Next: {verify}",

@@ -308,7 +308,8 @@ fn in_parts(unit: &LargeUnit, time: Duration) -> String {
         None => String::new(),
     };
     format!(
-        "unit {} ({}) has {}, and comes back in parts, parents first, about {time:?} in all: until the last part is there, people see          some of it{unsplit}; --max-unit-rows lets it come whole",
+        "unit {} ({}) has {}, and comes back in parts, parents first, about {time:?} in all: until the last part is there, people see \
+         some of it{unsplit}; --max-unit-rows lets it come whole",
         unit.unit,
         unit.root,
         counted(unit.rows, "row")

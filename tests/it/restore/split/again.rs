@@ -70,3 +70,47 @@ fn rows_of_a_circle_are_not_resolved_in_parts() {
         assert_eq!(dump(&incident.live), incident.after_loss);
     }
 }
+
+/// A reference whose row has gone again before it could be filled is named, with a row and the columns, and filled once that is there.
+#[test]
+fn a_reference_that_cannot_be_filled_is_named() {
+    let incident = Incident::new(
+        "create table a (id int primary key, b int);
+         create table b (id int primary key, a int not null references a);
+         alter table a add foreign key (b) references b; create index on a (b); create index on b (a);
+         insert into a select n, null from generate_series(1, 30) n; insert into b select n, 1 + n % 30 from generate_series(1, 30) n;
+         update a set b = id;
+         create function gone() returns trigger language plpgsql as
+           $$ begin if new.b = 7 then raise 'not yet'; end if; return new; end $$;
+         create trigger gone before update on a for each row execute function gone()",
+        "truncate a, b",
+    )
+    .with(&["--max-unit-rows", "10", "--triggers", "fire"]);
+    incident.extract(&[]);
+    let done = Ledger::of(&incident.restore().expect_code(4));
+    done.expect(&[("inserted", 60)]);
+    let unfilled = done.get("unfilled");
+    assert_eq!(unfilled.as_array().unwrap().len(), 1, "{unfilled}");
+    assert_eq!(unfilled[0]["table"], "public.a");
+    assert_eq!(unfilled[0]["columns"], serde_json::json!(["b"]));
+    let text = incident.for_people(
+        &[
+            &["restore", "--execute", "--unrehearsed", "a test"],
+            &["--max-unit-rows", "10", "--triggers", "fire"][..],
+        ]
+        .concat(),
+    );
+    let text = text.expect_code(4).stderr;
+    for words in [
+        "b of public.a stays NULL in",
+        "is done but for references that stay NULL",
+        "runs/",
+    ] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    incident.live.run("alter table a disable trigger gone");
+    let done = Ledger::of(&incident.restore().ok());
+    assert_eq!(done.get("unfilled"), &serde_json::json!([]));
+    incident.live.run("alter table a enable trigger gone");
+    assert_eq!(dump(&incident.live), incident.before);
+}

@@ -162,12 +162,13 @@ impl<'a> Parts<'a> {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// What is known of the units of a bundle, but for parts that are `taken_back`; `run` is the run at hand.
+    /// What is known of the units of a bundle, but for parts that were `taken_back`, in microseconds of live's clock; `run` is the run at
+    /// hand.
     pub(super) async fn known(
         &self,
         bundle: &str,
         run: &str,
-        taken_back: impl Fn(&str, &Part) -> bool,
+        taken_back: impl Fn(&str, &Part) -> Option<i64>,
     ) -> Result<KnownParts, JournalError> {
         let mut known = KnownParts::default();
         if !self.recorded().await? {
@@ -175,8 +176,9 @@ impl<'a> Parts<'a> {
         }
         let sql = "select p.run, u.unit, u.part, u.first_row, u.rows, u.last,
                           exists (select from reinstate.batch_rows r
-                                   where r.run = u.run and r.batch = u.batch and r.inserted > 0)
-                     from reinstate.unit_part u join reinstate.run p using (run)
+                                   where r.run = u.run and r.batch = u.batch and r.inserted > 0),
+                          (extract(epoch from b.began) * 1000000)::int8
+                     from reinstate.unit_part u join reinstate.run p using (run) join reinstate.batch b using (run, batch)
                     where p.bundle = $1 and p.kind = 'restore' order by u.run, u.unit, u.first_row";
         let mut seen = Vec::new();
         for row in self.session.ask(READING, sql, &[bundle]).await? {
@@ -186,9 +188,10 @@ impl<'a> Parts<'a> {
                 seen.push(Seen {
                     part,
                     inserted: row.get(6),
+                    at: row.get(7),
                     taken_back,
                 });
-            } else if !taken_back {
+            } else if taken_back.is_none() {
                 let begun = known.begun.entry(part.unit).or_default();
                 // Parts are taken back from the last one on: what is left of a unit are its first rows.
                 if part.first_row == begun.rows {
@@ -207,7 +210,7 @@ impl<'a> Parts<'a> {
             }
         }
         known.postponed = self.postponed(bundle).await?;
-        let open = |p: &Postponed| !p.filled && !taken_back(&p.run.0, &p.part);
+        let open = |p: &Postponed| !p.filled && taken_back(&p.run.0, &p.part).is_none();
         known.postponed.retain(open);
         Ok(known)
     }

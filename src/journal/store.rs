@@ -147,7 +147,7 @@ impl<'a> Store<'a> {
             .await?
         {
             let of = row.get::<_, &str>(0);
-            let taken_back = |unit: &UnitId| undone.units.get(of).is_some_and(|u| u.contains(unit));
+            let taken_back = |unit: &UnitId| undone.took_back(of, *unit);
             let units = row
                 .get::<_, Vec<i64>>(2)
                 .into_iter()
@@ -162,19 +162,12 @@ impl<'a> Store<'a> {
             }
         }
         for (of, row) in ResolvedRows::new(self.session).all(bundle, None).await? {
-            let taken_back = undone
-                .units
-                .get(&of.0)
-                .is_some_and(|u| u.contains(&row.unit));
-            if !taken_back {
+            if !undone.took_back(&of.0, row.unit) {
                 let unit = unit_of(row.unit);
                 history.resolved.push(ResolvedRow { unit, ..row });
             }
         }
-        let taken_back = |of: &str, part: &Part| {
-            let units = undone.units.get(of);
-            units.is_some_and(|u| u.contains(&part_number(part.unit, part.part)))
-        };
+        let taken_back = |of: &str, part: &Part| undone.when(of, part_number(part.unit, part.part));
         let parts = Parts::new(self.session)
             .known(bundle, run, taken_back)
             .await?;

@@ -83,8 +83,8 @@ pub struct UndoneRows {
 /// Units that were taken back, and what stayed of them.
 #[derive(Debug, Default)]
 pub struct TakenBack {
-    /// By restore.
-    pub(super) units: HashMap<String, HashSet<UnitId>>,
+    /// By restore: each unit, and when it was last taken back, in microseconds of live's clock.
+    pub(super) units: HashMap<String, HashMap<UnitId, i64>>,
     /// Rows that are still there.
     pub(super) kept: HashSet<KeptRow>,
 }
@@ -92,13 +92,17 @@ pub struct TakenBack {
 impl TakenBack {
     /// Whether a unit that a restore brought, or a part of one, was taken back, by the number that the journal has.
     pub fn took_back(&self, restore: &str, unit: UnitId) -> bool {
-        self.units.get(restore).is_some_and(|u| u.contains(&unit))
+        self.when(restore, unit).is_some()
+    }
+
+    /// When that was, in microseconds of live's clock.
+    pub(super) fn when(&self, restore: &str, unit: UnitId) -> Option<i64> {
+        self.units.get(restore)?.get(&unit).copied()
     }
 
     /// Whether a row of a restore was taken back.
     pub fn holds(&self, restore: &RunId, row: &KeptRow) -> bool {
-        let units = self.units.get(&restore.0);
-        units.is_some_and(|u| u.contains(&row.unit)) && !self.kept.contains(row)
+        self.took_back(&restore.0, row.unit) && !self.kept.contains(row)
     }
 }
 
@@ -155,6 +159,14 @@ impl<'a> Undos<'a> {
                     order by r.started desc, r.run desc limit 1");
         let rows = self.session.ask(READING, &sql, &[]).await?;
         Ok(rows.first().map(recorded))
+    }
+
+    /// The restore whose undo was the last to keep rows.
+    pub async fn last_kept(&self) -> Result<Option<RunId>, JournalError> {
+        let sql = "select settings ->> 'undoes' from reinstate.run where kind = 'undo' and state = 'partly'
+                    order by started desc, run desc limit 1";
+        let rows = self.session.ask(READING, sql, &[]).await?;
+        Ok(rows.first().map(|row| RunId(row.get(0))))
     }
 
     /// The undos of a restore, oldest first. All but the last have ended.
@@ -303,7 +315,7 @@ impl<'a> Undos<'a> {
 
     /// What the undos of a bundle's restores took back, each restore's units as its last undo left them.
     pub async fn undone(&self, bundle: &str) -> Result<TakenBack, JournalError> {
-        let sql = "select r.settings ->> 'undoes', b.units, b.run, b.batch
+        let sql = "select r.settings ->> 'undoes', b.units, b.run, b.batch, (extract(epoch from b.began) * 1000000)::int8
                      from reinstate.batch b join reinstate.run r using (run)
                     where r.bundle = $1 and r.kind = 'undo' order by r.started, b.run, b.batch";
         let mut undone = TakenBack::default();
@@ -328,7 +340,9 @@ impl<'a> Undos<'a> {
                 };
                 owners.entry((of.clone(), owner)).or_default().push(kept);
             }
-            undone.units.entry(of).or_default().extend(units);
+            let when: i64 = row.get(4);
+            let taken = undone.units.entry(of).or_default();
+            taken.extend(units.into_iter().map(|unit| (unit, when)));
         }
         undone.kept = owners.into_values().flatten().collect();
         Ok(undone)

@@ -178,7 +178,8 @@ async fn cast_all(
     recast: &Recast,
     mut fields: Vec<Bytes>,
 ) -> Result<Vec<Bytes>, PgError> {
-    let mut parts: Vec<Range<usize>> = vec![0..fields.len()];
+    let whole: Range<usize> = 0..fields.len();
+    let mut parts = vec![whole];
     while let Some(part) = parts.pop() {
         match cast(session, recast, &fields[part.clone()]).await {
             Ok(cast) => {

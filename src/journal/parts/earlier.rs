@@ -13,8 +13,10 @@ pub(super) struct Seen {
     pub(super) part: Part,
     /// A row of it was inserted; otherwise its rows were there already.
     pub(super) inserted: bool,
-    /// An undo took it back.
-    pub(super) taken_back: bool,
+    /// When it was journalled, in microseconds of live's clock.
+    pub(super) at: i64,
+    /// When an undo took it back.
+    pub(super) taken_back: Option<i64>,
 }
 
 impl Seen {
@@ -26,7 +28,8 @@ impl Seen {
 /// By unit: how many of its first rows have come, and whether those are all.
 ///
 /// A run that goes on where another had left a unit has a part of its own for the rows that it found there. No undo takes that part
-/// back, for nothing was inserted with it; so it does not count once the rows are gone that it speaks of.
+/// back, for nothing was inserted with it; so it does not count once the rows are gone that it speaks of. What was found there after such
+/// an undo, for it had been kept, say, is there.
 pub(super) fn reached(seen: &[Seen]) -> HashMap<UnitId, (u64, bool)> {
     let mut by_unit: BTreeMap<UnitId, Vec<&Seen>> = BTreeMap::new();
     for of in seen {
@@ -35,17 +38,18 @@ pub(super) fn reached(seen: &[Seen]) -> HashMap<UnitId, (u64, bool)> {
     let mut reached = HashMap::new();
     for (unit, mut parts) in by_unit {
         parts.sort_by_key(|p| p.part.first_row);
-        let gone: Vec<Range<u64>> = parts
-            .iter()
-            .filter(|p| p.taken_back)
-            .map(|p| p.rows())
-            .collect();
+        let gone = parts.iter().filter_map(|p| Some((p.rows(), p.taken_back?)));
+        let gone: Vec<(Range<u64>, i64)> = gone.collect();
         let found_gone = |p: &Seen| {
             let of = p.rows();
-            !p.inserted && gone.iter().any(|g| g.start < of.end && of.start < g.end)
+            let since = |(g, when): &(Range<u64>, i64)| {
+                *when > p.at && g.start < of.end && of.start < g.end
+            };
+            !p.inserted && gone.iter().any(since)
         };
         let mut first = 0;
-        for part in parts.iter().filter(|p| !p.taken_back && !found_gone(p)) {
+        let there = |p: &&&Seen| p.taken_back.is_none() && !found_gone(p);
+        for part in parts.iter().filter(there) {
             let of = part.rows();
             if of.start <= first {
                 first = first.max(of.end);
@@ -71,7 +75,8 @@ mod tests {
                 last,
             },
             inserted: true,
-            taken_back: false,
+            at: 1,
+            taken_back: None,
         }
     }
 
@@ -84,7 +89,7 @@ mod tests {
 
     fn back(seen: Seen) -> Seen {
         Seen {
-            taken_back: true,
+            taken_back: Some(2),
             ..seen
         }
     }
@@ -112,5 +117,15 @@ mod tests {
         assert_eq!(of(&[back(a), back(b), carried, end]), (0, false));
         let again = [back(a), back(b), carried, back(end), part(0..50, true)];
         assert_eq!(of(&again), (50, true));
+    }
+
+    #[test]
+    fn what_was_found_after_an_undo_is_there() {
+        let kept = Seen {
+            at: 3,
+            ..found(0..20)
+        };
+        let again = [back(part(0..20, false)), kept, part(20..40, true)];
+        assert_eq!(of(&again), (40, true));
     }
 }

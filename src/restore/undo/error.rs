@@ -28,10 +28,17 @@ pub enum UndoError {
         run: String,
     },
     /// `--last`, and nothing to take back.
-    #[error("on {target} there is no restore that wrote something and is not yet taken back")]
+    #[error(
+        "on {target} there is no restore that wrote something and is not yet taken back{}",
+        kept.as_ref().map_or_else(String::new, |run| format!(
+            "; of run {run}, which is, some rows were kept: `reinstate undo {run}` tries those again"
+        ))
+    )]
     None {
         /// Host, database and role.
         target: String,
+        /// The last that was taken back but for some rows.
+        kept: Option<String>,
     },
     /// Not a restore.
     #[error(

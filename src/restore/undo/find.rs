@@ -33,24 +33,27 @@ pub struct Found {
 /// Errors: `Unknown`, `None`, `NoRestore`.
 pub async fn find(session: &Session, asked: &Asked) -> Result<Found, UndoError> {
     let target = session.target().to_string();
-    let missing = |asked: &Asked| match asked {
+    let missing = |asked: &Asked, kept: Option<RunId>| match asked {
         Asked::Run(run) => UndoError::Unknown {
             target: target.clone(),
             run: run.0.clone(),
         },
         Asked::Last => UndoError::None {
             target: target.clone(),
+            kept: kept.map(|run| run.0),
         },
     };
     if !journal::exists(session).await? {
-        return Err(missing(asked));
+        return Err(missing(asked, None));
     }
     let undos = Undos::new(session);
     let recorded = match asked {
         Asked::Run(run) => undos.find(run).await?,
         Asked::Last => undos.last().await?,
     };
-    let Recorded { run, kind, bundle } = recorded.ok_or_else(|| missing(asked))?;
+    let Some(Recorded { run, kind, bundle }) = recorded else {
+        return Err(missing(asked, undos.last_kept().await?));
+    };
     if kind != "restore" {
         return Err(UndoError::NoRestore {
             run: run.run.0,

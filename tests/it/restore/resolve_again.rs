@@ -122,9 +122,12 @@ fn a_retry_looks_at_nothing_else() {
 #[test]
 fn outcome_and_prediction_are_compared() {
     let incident = incident(&KINDS[0]);
-    incident
-        .live
-        .run("alter table posts add constraint short check (title <> 'post 3') not valid");
+    // What a condition does that raises an error, no plan can know.
+    incident.live.run(
+        "create function fits(title text) returns bool language plpgsql as
+           $$ begin if title = 'post 3' then raise 'too short'; end if; return true; end $$;
+         alter table posts add constraint short check (fits(title)) not valid",
+    );
     let args = ["--on-conflict", "skip"];
     let plan = Ledger::of(&incident.run(&[&["restore"], &args[..]].concat()).ok());
     plan.expect(&[("inserted", LOST - OF_TWO), ("skipped", OF_TWO)]);

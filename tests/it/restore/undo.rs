@@ -124,6 +124,9 @@ fn an_edited_row_stays_with_its_ancestors_and_nothing_else() {
         ],
     );
     assert_eq!(dump(&incident.live), expected);
+    let last = incident.undo_plan(&["--last"]).expect_code(2).stderr;
+    let hint = format!("`reinstate undo {}` tries those again", last_run(&incident));
+    assert!(last.contains(&hint), "{last}");
     // They are there already, as they are.
     let back = Ledger::of(&incident.restore().ok());
     back.expect(&[("inserted", LOST - 3), ("already_present", 3)]);

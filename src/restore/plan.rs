@@ -167,7 +167,7 @@ pub async fn plan(
     let exclusions_dropped = dropped(session, bundle, &settings.exclusions).await?;
     let mut planner = Planner {
         targets: &prepared.targets,
-        gates: refusal::find(session, targets).await?,
+        gates: refusal::find(session, bundle, targets).await?,
         tally: Tally::default(),
         tables: BTreeMap::new(),
         left_out: Vec::new(),

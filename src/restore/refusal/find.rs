@@ -1,5 +1,6 @@
 //! Reads from the catalog what tables ask of their rows.
 
+use crate::bundle::{Bundle, ManifestTable};
 use crate::catalog::TableKind;
 use crate::ident::array_literal;
 use crate::pg::{PgError, Row, Session};
@@ -53,11 +54,14 @@ const PARTITIONS: &str = "
 /// What each of the bundle's tables asks of its rows.
 pub(in crate::restore) async fn find(
     session: &Session,
+    bundle: &Bundle,
     targets: &Targets,
 ) -> Result<Vec<Gate>, PgError> {
     let names: Vec<String> = targets.tables.iter().map(|t| t.name.sql()).collect();
     let names = array_literal(names.iter().map(|n| Some(n.as_str())));
-    let mut gates: Vec<Gate> = targets.tables.iter().map(must_hold_something).collect();
+    let stored = bundle.manifest.tables.iter();
+    let pairs = targets.tables.iter().zip(stored);
+    let mut gates: Vec<Gate> = pairs.map(must_hold_something).collect();
     let of = |row: &Row| usize::try_from(row.get::<_, i64>(0)).unwrap_or(1) - 1;
     let doing = "looking at what tables ask of their rows";
     for row in session.ask(doing, TYPED, &[&names]).await? {
@@ -84,14 +88,19 @@ pub(in crate::restore) async fn find(
     Ok(gates)
 }
 
-fn must_hold_something(table: &TargetTable) -> Gate {
-    let not_null = |name: &String| table.live.column(name).is_some_and(|c| c.not_null);
+/// Columns that could be NULL in the backup, and cannot in live.
+fn must_hold_something((table, stored): (&TargetTable, &ManifestTable)) -> Gate {
+    let could = |name: &String| {
+        stored
+            .columns
+            .iter()
+            .any(|c| c.name == *name && !c.not_null)
+    };
+    let cannot = |name: &String| table.live.column(name).is_some_and(|c| c.not_null);
     let columns = table.columns.iter().enumerate();
+    let columns = columns.filter(|(_, c)| could(c) && cannot(c));
     Gate {
-        not_null: columns
-            .filter(|(_, c)| not_null(c))
-            .map(|(n, _)| n)
-            .collect(),
+        not_null: columns.map(|(n, _)| n).collect(),
         ..Gate::default()
     }
 }

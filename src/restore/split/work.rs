@@ -53,6 +53,9 @@ impl Worker<'_> {
         let begun = self.prepared.history.begun.get(&unit.unit);
         let begun = begun.copied().unwrap_or_default();
         let begun = self.carry_earlier(&unit, begun).await?;
+        if self.interrupt.asked() {
+            return Ok(true);
+        }
         if let Some(other) = unit.depends_on.iter().find(|d| self.out.contains(d)) {
             let reason = format!("depends on unit {other}, which is left out");
             self.bar(&unit, begun.rows, Obstacle::new(reason, None))
@@ -239,10 +242,13 @@ impl Worker<'_> {
         unit: &UnitRecord,
         mut begun: Begun,
     ) -> Result<Begun, RestoreError> {
+        if begun.rows >= begun.earlier_rows {
+            return Ok(begun);
+        }
         let all = Needs::of(unit);
         let mut reading = Reading::open(self.bundle, unit.unit)?;
         reading.skip_to(begun.rows)?;
-        while begun.rows < begun.earlier_rows {
+        while begun.rows < begun.earlier_rows && !self.interrupt.asked() {
             let wanted = (begun.earlier_rows - begun.rows).min(ROWS_A_LOOK);
             let Some(slice) = reading.take(wanted, &[])? else {
                 break;

@@ -240,6 +240,7 @@ fn not_compared(targets: &mut Targets) -> Vec<NotCompared> {
                 "the backup did not have it; restored rows hold what [[fill]] says",
             ),
             (target.dropped.clone(), "live no longer has it"),
+            (target.computed.clone(), "live computes it by now"),
             (
                 target.leave_out_incomparable(),
                 "it has another type in live",

@@ -40,6 +40,18 @@ pub enum BundleError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The same, of a scratch file.
+    #[error(
+        "no room to write {} ({cause}): the values of columns that have another type in live wait there while the command \
+         runs; free space there, or name another place with TMPDIR, and run the same command again",
+        path.display()
+    )]
+    NoScratch {
+        /// The file being written.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// The system refused.
     #[error("cannot {doing} {}: {cause}{}", path.display(), hint(cause))]
     Io {
@@ -150,6 +162,14 @@ impl BundleError {
                 Self::Full { path, cause }
             }
             _ => Self::Io { doing, path, cause },
+        }
+    }
+
+    /// A failure of the system on a scratch file.
+    pub(super) fn scratch(doing: &'static str, path: &Path, cause: io::Error) -> Self {
+        match Self::io(doing, path, cause) {
+            Self::Full { path, cause } => Self::NoScratch { path, cause },
+            other => other,
         }
     }
 

@@ -31,11 +31,11 @@ mod writer;
 
 pub use error::BundleError;
 pub use format::{
-    DoubtfulParent, Evidence, FORMAT, FormatVersion, LargeObjectGrant, LargeObjectPrivilege,
-    LargeObjectRecord, LeftOut, Manifest, ManifestColumn, ManifestDraft, ManifestExclusion,
-    ManifestFile, ManifestRelation, ManifestRename, ManifestTable, Need, RelinkRecord, RootFilter,
-    RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord,
-    WantingColumn, Window,
+    DoubtfulParent, DroppedColumn, Evidence, FORMAT, FormatVersion, LargeObjectGrant,
+    LargeObjectPrivilege, LargeObjectRecord, LeftOut, Manifest, ManifestColumn, ManifestDraft,
+    ManifestExclusion, ManifestFile, ManifestRelation, ManifestRename, ManifestTable, Need,
+    RelinkRecord, RootFilter, RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild,
+    Totals, UnitRecord, WantingColumn, Window,
 };
 pub use large_objects::{LargeObject, LargeObjectContent, LargeObjects, Ownership};
 pub use reader::Bundle;

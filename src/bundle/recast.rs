@@ -52,11 +52,11 @@ pub struct OverlayWriter {
 impl OverlayWriter {
     /// For these fields of a table's lines.
     ///
-    /// Errors: `Io`, `Full` where there is no room for scratch files.
+    /// Errors: `Io`; `NoScratch` where there is no room for scratch files.
     pub fn create(fields: Vec<usize>) -> Result<Self, BundleError> {
         let file = NamedTempFile::new();
-        let file =
-            file.map_err(|e| BundleError::io("create a file in", &std::env::temp_dir(), e))?;
+        let dir = std::env::temp_dir();
+        let file = file.map_err(|e| BundleError::scratch("create a file in", &dir, e))?;
         Ok(Self {
             fields,
             file: BufWriter::new(file),
@@ -76,14 +76,14 @@ impl OverlayWriter {
         line.push(b'\n');
         self.at += line.len() as u64;
         let written = self.file.write_all(&line);
-        written.map_err(|e| BundleError::io("write", self.file.get_ref().path(), e))
+        written.map_err(|e| BundleError::scratch("write", self.file.get_ref().path(), e))
     }
 
     /// What was written.
     pub fn finish(self) -> Result<Overlay, BundleError> {
         let path = self.file.get_ref().path().to_owned();
         let file = self.file.into_inner();
-        let file = file.map_err(|e| BundleError::io("write", &path, e.into_error()))?;
+        let file = file.map_err(|e| BundleError::scratch("write", &path, e.into_error()))?;
         Ok(Overlay {
             fields: self.fields,
             file: Arc::new(file),

@@ -5,7 +5,9 @@
 
 use std::fmt::Write;
 
-use super::format::{ManifestDraft, ManifestRelation, ManifestTable, WantingColumn};
+use super::format::{
+    DroppedColumn, ManifestColumn, ManifestDraft, ManifestRelation, ManifestTable, WantingColumn,
+};
 use crate::ident::{TableName, quote_ident};
 
 /// What decides how the values in the files are read, as a session pins it.
@@ -49,6 +51,15 @@ Before step 2: columns that must be filled
 When this bundle was written, live had columns that it lacks, NOT NULL and without a default. No row goes in without a
 value for each: `reinstate restore` takes it from [[fill]] in reinstate.toml (its value there is the one to use). By hand
 a default does, which whatever the application inserts meanwhile without naming the column gets as well:
+
+";
+
+const DROPPED: &str = "
+Columns that are left out
+-------------------------
+
+When this bundle was written, live no longer had these columns, or computed them itself. Step 2 reads their values and
+leaves them out; they stay in the bundle:
 
 ";
 
@@ -97,6 +108,7 @@ pub(super) fn render(tables: &[ManifestTable], draft: &ManifestDraft) -> String 
     let mut out = HEAD.to_owned();
     out += &facts(tables, draft);
     out += CHECK;
+    out += &dropped(&draft.dropped);
     out += &wanting(&draft.wanting);
     out += TOGETHER;
     out += &script(tables, draft);
@@ -105,7 +117,7 @@ pub(super) fn render(tables: &[ManifestTable], draft: &ManifestDraft) -> String 
     if draft.totals.large_objects > 0 {
         out += "# the large objects that rows point at go in as step 2 does, from its `begin` on, before the rows\n";
     }
-    out += &pipes(tables, &draft.insertion_order);
+    out += &pipes(tables, draft);
     out += &afterwards(draft);
     out
 }
@@ -132,6 +144,23 @@ holds      {} rows, {} units, {} tables
         totals.units,
         tables.len(),
     )
+}
+
+/// Names the columns that are not written.
+fn dropped(columns: &[DroppedColumn]) -> String {
+    if columns.is_empty() {
+        return String::new();
+    }
+    let mut out = DROPPED.to_owned();
+    for of in columns {
+        let _ = writeln!(
+            out,
+            "{}, column {}",
+            table_sql(&of.table),
+            quoted(&of.column)
+        );
+    }
+    out
 }
 
 /// What gives columns of live a value that the bundle has none for.
@@ -174,24 +203,24 @@ create temp table {stage} on commit drop as
   select {} from {} with no data;
 \\copy {stage} from program 'zstdcat {}'
 ",
-            columns(table),
+            staged(table, &draft.dropped),
             table_sql(&table.table),
             table.file
         );
     }
     for group in order {
         out.push('\n');
-        out += &insert(tables, group);
+        out += &insert(tables, group, &draft.dropped);
     }
     out += "\ncommit;\n";
     out
 }
 
 /// One statement that inserts the tables of a group: what references what is checked at its end.
-fn insert(tables: &[ManifestTable], group: &[usize]) -> String {
+fn insert(tables: &[ManifestTable], group: &[usize], dropped: &[DroppedColumn]) -> String {
     let one = |place: usize| {
         let table = &tables[place];
-        let inserted = inserted(table);
+        let inserted = inserted(table, dropped);
         let list = match inserted.as_str() {
             "" => String::new(),
             some => format!(" ({some})"),
@@ -219,7 +248,7 @@ fn insert(tables: &[ManifestTable], group: &[usize]) -> String {
     }
 }
 
-fn pipes(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
+fn pipes(tables: &[ManifestTable], draft: &ManifestDraft) -> String {
     let options: Vec<_> = SETTINGS
         .iter()
         .map(|(name, value)| format!("-c {name}={value}"))
@@ -228,7 +257,7 @@ fn pipes(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
         "export PGCLIENTENCODING=UTF8 PGOPTIONS='{}'\n",
         options.join(" ")
     );
-    for group in order {
+    for group in &draft.insertion_order {
         if group.len() > 1 {
             let names: Vec<_> = group
                 .iter()
@@ -247,11 +276,11 @@ fn pipes(tables: &[ManifestTable], order: &[Vec<usize>]) -> String {
                 none if none.is_empty() => none,
                 some => format!("({some}) "),
             };
-            if inserted(table) != columns(table) {
+            if inserted(table, &draft.dropped) != columns(table) {
                 let name = one_line(&table.table.to_string());
                 let _ = writeln!(
                     out,
-                    "# the server computes the key of {name}; put it in as step 2 does"
+                    "# not every column of {name} that is in its file can be written; put it in as step 2 does"
                 );
                 continue;
             }
@@ -317,9 +346,29 @@ fn columns(table: &ManifestTable) -> String {
     names.join(", ")
 }
 
-fn inserted(table: &ManifestTable) -> String {
-    let names: Vec<_> = table.inserted_columns().map(|c| quoted(&c.name)).collect();
+/// The columns of a temporary table: those of the file, as live has them.
+fn staged(table: &ManifestTable, dropped: &[DroppedColumn]) -> String {
+    let column = |c: &ManifestColumn| {
+        let name = quoted(&c.name);
+        match is_dropped(table, c, dropped) {
+            true => format!("null::text as {name}"),
+            false => name,
+        }
+    };
+    let names: Vec<_> = table.stored_columns().map(column).collect();
     names.join(", ")
+}
+
+fn inserted(table: &ManifestTable, dropped: &[DroppedColumn]) -> String {
+    let columns = table.inserted_columns();
+    let there = columns.filter(|c| !is_dropped(table, c, dropped));
+    let names: Vec<_> = there.map(|c| quoted(&c.name)).collect();
+    names.join(", ")
+}
+
+fn is_dropped(table: &ManifestTable, column: &ManifestColumn, dropped: &[DroppedColumn]) -> bool {
+    let mut dropped = dropped.iter();
+    dropped.any(|d| d.table == table.table && d.column == column.name)
 }
 
 fn table_sql(table: &TableName) -> String {

@@ -358,11 +358,7 @@ pub(crate) struct Verify {
 #[derive(Debug, Args)]
 pub(crate) struct Undo {
     /// The restore to take back, by its run's id
-    #[arg(
-        value_name = "RUN",
-        required_unless_present = "last",
-        conflicts_with = "last"
-    )]
+    #[arg(value_name = "RUN", conflicts_with = "last")]
     pub(crate) run: Option<String>,
     /// Take back the last restore that wrote something and is not yet taken back
     #[arg(long)]

@@ -135,9 +135,10 @@ impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
         let code = match &error {
             BundleError::Rename(_) => Code::Usage,
-            BundleError::NotABundle { .. } | BundleError::Full { .. } | BundleError::Io { .. } => {
-                Code::Usage
-            }
+            BundleError::NotABundle { .. }
+            | BundleError::Full { .. }
+            | BundleError::NoScratch { .. }
+            | BundleError::Io { .. } => Code::Usage,
             BundleError::Rejected { .. } => Code::Bug,
             _ => Code::Refused,
         };
@@ -227,6 +228,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Interrupted { .. } => Self::new(Code::Interrupted, error.to_string()),
             RestoreError::Partly { .. } => Self::new(Code::Partly, error.to_string()),
             RestoreError::Case { .. }
+            | RestoreError::NothingLeftOut { .. }
             | RestoreError::NoTrigger { .. }
             | RestoreError::Fill { .. }
             | RestoreError::Identity { .. } => Self::usage(error.to_string()),

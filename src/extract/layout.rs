@@ -1,6 +1,8 @@
 //! The bundle's layout: which tables it holds in which order, and which relations, as the manifest numbers them.
 
-use crate::bundle::{ManifestColumn, ManifestRelation, ManifestTable, RowIdentity, WantingColumn};
+use crate::bundle::{
+    DroppedColumn, ManifestColumn, ManifestRelation, ManifestTable, RowIdentity, WantingColumn,
+};
 use crate::catalog::{Column, Comparable, Identity, Relation, Table};
 use crate::closure::{Units, insertion_order};
 use crate::ident::TableName;
@@ -104,7 +106,8 @@ impl Layout {
     pub(super) fn wanting(&self, candidates: &Candidates) -> Vec<WantingColumn> {
         let tables = self.order.iter().map(|t| &candidates.tables[*t]);
         let of_table = |pair: &Comparable| {
-            let new = |c: &&Column| pair.snapshot.column(&c.name).is_none();
+            let snapshot = &pair.snapshot;
+            let new = |c: &&Column| snapshot.column(&c.name).is_none_or(|s| s.generated);
             let wants = |c: &&Column| c.not_null && !c.has_default && !c.generated;
             let columns = pair.live.columns.iter().filter(new).filter(wants);
             let wanting = |c: &Column| WantingColumn {
@@ -113,6 +116,23 @@ impl Layout {
                 type_name: c.type_name.clone(),
             };
             columns.map(wanting).collect::<Vec<_>>()
+        };
+        tables.flat_map(of_table).collect()
+    }
+
+    /// Columns of the bundle that live lacks, or computes by now.
+    pub(super) fn dropped(&self, candidates: &Candidates) -> Vec<DroppedColumn> {
+        let tables = self.order.iter().map(|t| &candidates.tables[*t]);
+        let of_table = |pair: &Comparable| {
+            let written = |c: &&Column| !c.generated;
+            let taken = |c: &&Column| pair.live.column(&c.name).is_some_and(|l| !l.generated);
+            let columns = pair.snapshot.columns.iter().filter(written);
+            let dropped = |c: &Column| DroppedColumn {
+                table: pair.live.name.clone(),
+                column: c.name.clone(),
+            };
+            let gone = columns.filter(|c| !taken(c));
+            gone.map(dropped).collect::<Vec<_>>()
         };
         tables.flat_map(of_table).collect()
     }

@@ -344,6 +344,7 @@ pub async fn extract(
             .map(Into::into)
             .collect(),
         wanting: layout.wanting(candidates),
+        dropped: layout.dropped(candidates),
     };
     let bundle = writer.finish(draft)?;
     Ok(Extracted {

@@ -18,6 +18,7 @@ mod schema;
 mod sequences;
 mod states;
 mod store;
+mod taken_back;
 mod undos;
 
 pub use holds::{Hold, Holds, NewHold};
@@ -35,7 +36,8 @@ pub use schema::{
 pub use sequences::{MovedSequence, SequenceMoves};
 pub use states::{IllegalEvent, RunEvent, RunState, next};
 pub use store::Store;
-pub use undos::{KeptRow, Recorded, RestoredBatch, RestoredRow, TakenBack, UndoneRows, Undos};
+pub use taken_back::{KeptRow, TakenBack};
+pub use undos::{Recorded, RestoredBatch, RestoredRow, UndoneRows, Undos};
 
 use crate::pg::PgError;
 

@@ -102,6 +102,13 @@ impl Fields {
     }
 }
 
+/// Columns that live computes and the backup did not.
+pub(super) fn computed(table: &ManifestTable, live: &Table) -> Vec<String> {
+    let computed = |name: &str| live.column(name).is_some_and(|c| c.generated);
+    let columns = table.inserted_columns().filter(|c| computed(&c.name));
+    columns.map(|c| c.name.clone()).collect()
+}
+
 /// Where a table may have gone that live lacks: one with the very same columns.
 pub(super) fn or_renamed(table: &ManifestTable, live: &Schema) -> String {
     let columns = |names: &mut Vec<&str>| names.sort_unstable();

@@ -62,10 +62,11 @@ impl Added {
 
 /// Those of a table.
 pub(super) fn added(table: &ManifestTable, live: &Table, fills: &[Fill]) -> Vec<Added> {
-    let new = live
-        .columns
-        .iter()
-        .filter(|c| !table.columns.iter().any(|b| b.name == c.name));
+    // What the server computed on both sides is not new; what it computed in the backup alone is not in the bundle.
+    let new = live.columns.iter().filter(|c| {
+        let before = table.columns.iter().find(|b| b.name == c.name);
+        before.is_none_or(|b| b.generated && !c.generated && !table.key.contains(&b.name))
+    });
     new.map(|column| {
         let fill = fills.iter().find(|f| f.column == column.name);
         let from = match fill {
@@ -106,7 +107,7 @@ pub(super) fn check(fills: &[Fill], bundle: &Bundle, live: &Schema) -> Result<()
         }
         let mut tables = bundle.manifest.tables.iter();
         let own = tables.find(|t| t.table == fill.table);
-        if own.is_some_and(|t| t.columns.iter().any(|c| c.name == fill.column)) {
+        if own.is_some_and(|t| t.stored_columns().any(|c| c.name == fill.column)) {
             return Err(fill.wrong(
                 "the bundle has it: the rows come back with the values of the backup; take the entry out",
             ));

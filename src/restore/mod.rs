@@ -20,6 +20,7 @@ mod conflict;
 pub mod excluded;
 mod fields;
 mod fill;
+mod finish;
 mod firing;
 mod insert;
 mod inserted;

@@ -42,6 +42,9 @@ pub struct TablePlan {
     pub missing_parents: u64,
     /// Columns of the bundle that live lacks.
     pub dropped_columns: Vec<String>,
+    /// Columns that live computes by now (GENERATED ALWAYS AS), whatever the bundle has there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub computed_columns: Vec<String>,
     /// Columns that live has and the bundle has not, and where their values come from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub added_columns: Vec<Added>,
@@ -185,6 +188,7 @@ pub async fn plan(
         planner.tally.of(&target.name);
         let entry = planner.tables.entry(target.name.clone()).or_default();
         entry.dropped_columns = target.dropped.clone();
+        entry.computed_columns = target.computed.clone();
         entry.retyped_columns = target.retyped.clone();
         entry.added_columns = fill::added(stored, &target.live, &target.fills);
         let before = bundle.names_in_snapshot(stored);
@@ -208,6 +212,8 @@ pub async fn plan(
     let mut rows = bundle.read()?;
     let (mut pending, mut size) = (Vec::new(), 0);
     let splitting = Splitting::of(bundle, targets, live, settings);
+    let known = (targets, &prepared.history);
+    splitting.rights(session, bundle, known).await?;
     let looking = Looking {
         session,
         bundle,

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::bundle::{Bundle, ManifestTable, OverlayWriter, Recast};
+use crate::bundle::{Bundle, ManifestTable, Overlay, OverlayWriter, Recast};
 use crate::catalog::{Column, Schema, introspect};
 use crate::ident::{array_literal, quote_literal};
 use crate::pg::copy::{CopyLines, raw_fields, unescape};
@@ -58,35 +58,43 @@ pub async fn recast(session: &Session, bundle: Bundle) -> Result<Bundle, Restore
     let mut bundle = bundle;
     for table in tables {
         let columns: Vec<Recast> = found.iter().filter(|r| r.table == table).cloned().collect();
-        let manifest = &bundle.manifest.tables[table];
-        let fields = columns
-            .iter()
-            .filter_map(|r| manifest.stored_columns().position(|c| c.name == r.column));
-        let mut writer = OverlayWriter::create(fields.clone().collect())?;
-        let fields: Vec<usize> = fields.collect();
-        let mut rows = bundle.lines_of(table)?;
-        loop {
-            let lines = rows.take(ROWS_AT_ONCE, BYTES_AT_ONCE)?;
-            if lines.is_empty() {
-                break;
-            }
-            let mut cast = Vec::with_capacity(columns.len());
-            for (recast, field) in columns.iter().zip(&fields) {
-                let of_line = |line: &Bytes| {
-                    let stored = raw_fields(line).nth(*field).unwrap_or(b"\\N");
-                    line.slice_ref(stored)
-                };
-                let values: Vec<Bytes> = lines.iter().map(of_line).collect();
-                cast.push(cast_all(session, recast, values).await?);
-            }
-            for n in 0..lines.len() {
-                let row: Vec<Bytes> = cast.iter().map(|column| column[n].clone()).collect();
-                writer.row(&row)?;
-            }
-        }
-        bundle = bundle.recast(table, writer.finish()?, columns);
+        let overlay = overlay(session, &bundle, table, &columns).await?;
+        bundle = bundle.recast(table, overlay, columns);
     }
     Ok(bundle)
+}
+
+/// The values of a table's columns in their new types.
+async fn overlay(
+    session: &Session,
+    bundle: &Bundle,
+    table: usize,
+    columns: &[Recast],
+) -> Result<Overlay, RestoreError> {
+    let manifest = &bundle.manifest.tables[table];
+    let place = |r: &Recast| manifest.stored_columns().position(|c| c.name == r.column);
+    let fields: Vec<usize> = columns.iter().filter_map(place).collect();
+    let mut writer = OverlayWriter::create(fields.clone())?;
+    let mut rows = bundle.lines_of(table)?;
+    loop {
+        let lines = rows.take(ROWS_AT_ONCE, BYTES_AT_ONCE)?;
+        if lines.is_empty() {
+            return Ok(writer.finish()?);
+        }
+        let mut cast = Vec::with_capacity(columns.len());
+        for (recast, field) in columns.iter().zip(&fields) {
+            let stored = |line: &Bytes| match raw_fields(line).nth(*field) {
+                Some(value) => line.slice_ref(value),
+                None => Bytes::from_static(b"\\N"),
+            };
+            let values: Vec<Bytes> = lines.iter().map(stored).collect();
+            cast.push(cast_all(session, recast, values).await?);
+        }
+        for n in 0..lines.len() {
+            let row: Vec<Bytes> = cast.iter().map(|column| column[n].clone()).collect();
+            writer.row(&row)?;
+        }
+    }
 }
 
 /// Whether a column has another type than in the bundle: mostly none has, and then nothing else is asked.

@@ -29,6 +29,8 @@ pub struct TargetTable {
     pub fills: Vec<Fill>,
     /// Columns of the bundle that live lacks: kept in the bundle, not written.
     pub dropped: Vec<String>,
+    /// Columns that live computes by now, and the backup did not: kept in the bundle, not written.
+    pub computed: Vec<String>,
     /// Columns that have another type in live.
     pub retyped: Vec<Retyped>,
     /// Key columns; empty for a bag of rows.
@@ -376,6 +378,7 @@ fn target_table(
         key: table.key.clone(),
         fields: fields.taken(&columns),
         dropped: fields.dropped(found),
+        computed: fields::computed(table, found),
         fills,
         retyped: fields.retyped,
         columns,

@@ -6,6 +6,7 @@
 
 mod by_hand;
 mod by_key;
+mod computed;
 mod conflicts;
 mod cut;
 mod dependents;

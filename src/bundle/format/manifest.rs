@@ -96,6 +96,17 @@ pub struct ManifestDraft {
     /// Columns of live that the bundle lacks and that must have a value: not in the manifest, as live may have others when rows come
     /// back, but told to whoever puts them back by hand.
     pub wanting: Vec<WantingColumn>,
+    /// Columns of the bundle that live lacks or computes, for the same reader.
+    pub dropped: Vec<DroppedColumn>,
+}
+
+/// A column of the backup that live no longer has, or that it computes by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedColumn {
+    /// Its table.
+    pub table: TableName,
+    /// Its name, unquoted.
+    pub column: String,
 }
 
 /// A column of live, NOT NULL and without a default, that the backup did not have.

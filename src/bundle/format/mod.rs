@@ -17,8 +17,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use identity::RowIdentity;
 pub use large_object::{LargeObjectGrant, LargeObjectPrivilege, LargeObjectRecord};
 pub use manifest::{
-    DoubtfulParent, LeftOut, Manifest, ManifestDraft, ManifestExclusion, ManifestFile,
-    ManifestRename, RootFilter, Source, SourceSum, ToolBuild, Totals, WantingColumn, Window,
+    DoubtfulParent, DroppedColumn, LeftOut, Manifest, ManifestDraft, ManifestExclusion,
+    ManifestFile, ManifestRename, RootFilter, Source, SourceSum, ToolBuild, Totals, WantingColumn,
+    Window,
 };
 pub use table::{ManifestColumn, ManifestRelation, ManifestTable};
 pub(super) use unit::UnitLine;

@@ -57,6 +57,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
         schema_fingerprint: "f".into(),
         renames: Vec::new(),
         wanting: Vec::new(),
+        dropped: Vec::new(),
         roots: None,
         insertion_order: (0..tables).map(|t| vec![t]).collect(),
         relations: vec![ManifestRelation {

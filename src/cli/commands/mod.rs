@@ -2,6 +2,7 @@
 
 mod build;
 mod contacts;
+mod declared;
 mod diff;
 mod doctor;
 mod extract;

@@ -15,7 +15,7 @@ use crate::restore::excluded::{self, Marks};
 use crate::restore::look::{Presence, look};
 use crate::restore::refusal::{Gate, refused};
 use crate::restore::relinks::Parents;
-use crate::restore::split::{Splitting, whole_only};
+use crate::restore::split::{Splitting, TAKEN, whole_only};
 use crate::restore::{
     Batch, Conflict, Met, RelinkOutcome, Replacements, Resolved, RestoreError, Settings, Tally,
     Targets,
@@ -123,7 +123,7 @@ impl Planner<'_> {
             table: targets.tables[row.table].name.clone(),
             reason: whole_only(row),
             missing_parent: false,
-            sqlstate: "23505",
+            sqlstate: TAKEN,
             row: None,
             sides: None,
         });

@@ -15,6 +15,7 @@ mod journal;
 mod needs;
 mod order;
 mod postpone;
+mod rights;
 mod work;
 
 use std::collections::BTreeMap;
@@ -105,6 +106,9 @@ impl Unfilled {
         all
     }
 }
+
+/// A value that another row has: what such a row met, whatever became of it.
+pub(super) const TAKEN: &str = "23505";
 
 /// Why a unit with such a row does not come in parts.
 pub(super) fn whole_only(row: &Resolved) -> String {

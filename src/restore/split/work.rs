@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{Needs, Reading, Slice, whole_only};
+use super::{Needs, Reading, Slice, TAKEN, whole_only};
 use crate::bundle::UnitRecord;
 use crate::journal::{Begun, Part};
 use crate::restore::retry::{BATCH_ROWS, Outcome};
@@ -109,7 +109,7 @@ impl Worker<'_> {
                 return Ok(Some(obstacle));
             }
             if let Some(row) = self.splitting.circular(&settled.resolved) {
-                return Ok(Some(Obstacle::new(whole_only(row), None)));
+                return Ok(Some(Obstacle::new(whole_only(row), Some(TAKEN))));
             }
         }
         Ok(None)

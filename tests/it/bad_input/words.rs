@@ -1,6 +1,6 @@
 //! Arguments, files of keys and configuration files that say something impossible.
 
-use crate::cli::story::Story;
+use crate::cli::story::{EXECUTE, Story};
 
 #[test]
 fn configuration_that_cannot_be_read() {
@@ -68,6 +68,19 @@ fn relations_that_name_what_is_not_there() {
         story.case.write("reinstate.toml", &text);
         story.refuses(["extract"], 2, &["[[relation]]", part]);
     }
+    // What comes later would pass over it as well: rows that refer to what an undo removes, or that must stay deleted.
+    let story = Story::extracted();
+    let text = "[[relation]]\nfrom = 'log(what)'\nto = 'user(id)'\n";
+    story.case.write("reinstate.toml", text);
+    let part = "[[relation]]: live has no table public.user";
+    story.refuses(["restore"], 2, &[part]);
+    story.refuses(EXECUTE, 2, &[part]);
+    story.refuses(["verify"], 2, &[part]);
+    std::fs::remove_file(story.case.file("reinstate.toml")).unwrap();
+    story.run(EXECUTE).expect_code(4);
+    story.case.write("reinstate.toml", text);
+    story.refuses(["undo", "--last"], 2, &[part]);
+    story.refuses(["undo"], 2, &["which restore", "undo --last"]);
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
         schema_fingerprint: "f".into(),
         renames: Vec::new(),
         wanting: Vec::new(),
+        dropped: Vec::new(),
         roots: None,
         insertion_order: vec![vec![0], vec![1]],
         relations: Vec::new(),

@@ -79,3 +79,31 @@ fn columns_that_must_be_filled() {
     incident.case.write("reinstate.toml", fill);
     Ledger::of(&incident.restore().ok()).expect(&[("already_present", 9)]);
 }
+
+/// Columns that live dropped or computes by now stay in their file; everything else comes back as the tool brings it.
+#[test]
+fn columns_that_are_left_out() {
+    let incident = Incident::new(
+        "create table posts (id int primary key, old text, title text, slug text, size int);
+         create table notes (id int primary key, post_id int not null references posts on delete cascade);
+         insert into posts select n, 'old ' || n, 'Title ' || n, 'slug', n from generate_series(1, 10) n;
+         insert into notes select n, 1 + n % 10 from generate_series(1, 20) n",
+        "alter table posts drop old, drop slug;
+         alter table posts add slug text generated always as (lower(title)) stored; delete from posts where id <= 3",
+    );
+    incident.extract(&[]);
+    let text = incident.case.read("bundle/RESTORE.txt");
+    for column in ["old", "slug"] {
+        let line = format!("\n\"public\".\"posts\", column \"{column}\"\n");
+        assert!(text.contains(&line), "{text}");
+    }
+    let output = by_hand(&incident);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    let back = "select string_agg(concat_ws('/', title, slug, size), ' ' order by id) from posts where id <= 2";
+    assert_eq!(
+        incident.live.query_text(back),
+        "Title 1/title 1/1 Title 2/title 2/2"
+    );
+    Ledger::of(&incident.restore().ok()).expect(&[("already_present", 9)]);
+}

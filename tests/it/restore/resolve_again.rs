@@ -32,7 +32,7 @@ fn exactly_what_a_run_left_out_is_tried_again() {
     done.expect(&[("inserted", left), ("already_present", LOST - left)]);
     assert_eq!(dump(&incident.live), incident.before);
     let refused = incident.restore_with(&["--only-quarantined", "nonsense"]);
-    let refused = refused.expect_code(3);
+    let refused = refused.expect_code(2);
     assert!(
         refused.stderr.contains("knows no such run"),
         "{}",

@@ -65,7 +65,14 @@ fn in_parts_no_larger_than_asked_and_said_so() {
     }
     Ledger::of(&incident.restore().ok()).expect(&[("inserted", LARGE + SMALL)]);
     assert_eq!(dump(&incident.live), incident.before);
-    assert_eq!(parts(&incident), "13|40|501|1|t");
+    let first = parts(&incident);
+    let (number, rest) = first.split_once('|').unwrap();
+    // More of them where a busy machine took its time.
+    assert!(
+        number.parse::<u64>().unwrap() >= LARGE.div_ceil(40),
+        "{first}"
+    );
+    assert_eq!(rest, "40|501|1|t");
     // Parents first: no part has a row whose parent is in a later one.
     let csv = incident.case.read("restored.csv");
     assert_eq!(csv.lines().count() as u64, 1 + LARGE + SMALL);
@@ -76,7 +83,7 @@ fn in_parts_no_larger_than_asked_and_said_so() {
     assert_eq!(whole.code, 2, "given twice: {whole:#?}");
     let incident = incident.with(&["--max-unit-rows", "501"]);
     Ledger::of(&incident.restore().ok()).expect(&[("inserted", LARGE + SMALL)]);
-    assert_eq!(parts(&incident), "13|40|501|1|t", "those of the first run");
+    assert_eq!(parts(&incident), first, "those of the first run");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::select::{
 };
 use super::sources::{self, moment, snapshot_time};
 use super::undecided::UndeterminedList;
-use super::{build, open_both};
+use super::{build, declared, open_both};
 
 pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, Failure> {
     let mut request = request(context, &args)?;
@@ -35,7 +35,8 @@ pub(super) async fn run(context: &Context, args: args::Extract) -> Result<Code, 
         mut pairs,
         renames,
     } = schemas(&both, &context.config.renames, &args.tables).await?;
-    check_declared(context, &snapshot, &renames)?;
+    declared::identities(context, ("the snapshot", &snapshot), |t| renames.hint(t))?;
+    declared::relations(context, ("the snapshot", &snapshot), |t| renames.hint(t))?;
     request.renames = renames;
     let relations = merge_relations(&snapshot, &live, &context.config.relations);
     leave_out_unrelated(&args.tables.exclude_table, &relations, &mut pairs)?;
@@ -190,55 +191,4 @@ fn keys(path: &std::path::Path) -> Result<Vec<Key>, Failure> {
         )));
     }
     Ok(keys)
-}
-
-/// A declared relation, or an identity, that names what is not there would be passed over.
-fn check_declared(
-    context: &Context,
-    snapshot: &crate::catalog::Schema,
-    renames: &Renames,
-) -> Result<(), Failure> {
-    for rule in &context.config.identities {
-        let Some(found) = snapshot.tables.get(&rule.table) else {
-            return Err(Failure::usage(format!(
-                "[[identity]]: the snapshot has no table {}{}",
-                rule.table,
-                renames.hint(&rule.table)
-            )));
-        };
-        if let Some(missing) = rule.columns.iter().find(|c| found.column(c).is_none()) {
-            return Err(Failure::usage(format!(
-                "[[identity]]: {} has no column {missing}",
-                rule.table
-            )));
-        }
-    }
-    for relation in &context.config.relations {
-        let when = relation.when.iter().map(|(column, _)| column);
-        let sides = [
-            (
-                &relation.child,
-                relation
-                    .child_columns
-                    .iter()
-                    .chain(when)
-                    .collect::<Vec<_>>(),
-            ),
-            (&relation.parent, relation.parent_columns.iter().collect()),
-        ];
-        for (table, columns) in sides {
-            let Some(found) = snapshot.tables.get(table) else {
-                return Err(Failure::usage(format!(
-                    "[[relation]]: the snapshot has no table {table}{}",
-                    renames.hint(table)
-                )));
-            };
-            if let Some(missing) = columns.into_iter().find(|c| found.column(c).is_none()) {
-                return Err(Failure::usage(format!(
-                    "[[relation]]: {table} has no column {missing}"
-                )));
-            }
-        }
-    }
-    Ok(())
 }

@@ -25,10 +25,16 @@ pub(super) fn lines(table: &TableName, entry: &TablePlan) -> Vec<String> {
             entry.dropped_columns.join(", ")
         ));
     }
+    if !entry.computed_columns.is_empty() {
+        lines.push(format!(
+            "{table}: live computes {} by now; what the backup held there is not restored",
+            entry.computed_columns.join(", ")
+        ));
+    }
     let added: Vec<String> = entry.added_columns.iter().map(Added::describe).collect();
     if !added.is_empty() {
         lines.push(format!(
-            "{table}: not in the backup, and what restored rows hold there: {}",
+            "{table}: not in the bundle, and what restored rows hold there: {}",
             added.join(", ")
         ));
     }

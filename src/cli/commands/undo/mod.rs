@@ -24,14 +24,11 @@ use super::{build, given};
 use show::{Shown, report, show, stays};
 
 pub(super) async fn run(context: &Context, args: args::Undo) -> Result<Code, Failure> {
+    let asked = asked(&args)?;
     let settings = settings(context, &args)?;
     let conninfo = context.live()?;
     let session = context.open(&conninfo, Access::Reading, "plan").await?;
     super::refuse_snapshot(context, &session).await?;
-    let asked = match &args.run {
-        Some(run) => Asked::Run(RunId(run.clone())),
-        None => Asked::Last,
-    };
     let found = find(&session, &asked).await?;
     let bundle = open_bundle(&context.bundle(args.bundle.as_deref())).await;
     let bundle = bundle.map_err(|e| e.hint("--bundle DIR names the bundle that was restored"))?;
@@ -56,6 +53,17 @@ pub(super) async fn run(context: &Context, args: args::Undo) -> Result<Code, Fai
         context.ui.status(&stays(one));
     }
     Ok(code)
+}
+
+fn asked(args: &args::Undo) -> Result<Asked, Failure> {
+    match &args.run {
+        Some(run) => Ok(Asked::Run(RunId(run.clone()))),
+        None if args.last => Ok(Asked::Last),
+        None => Err(Failure::usage("which restore is to be taken back?").hint(
+            "`undo --last` takes the last one that wrote something and is not yet taken back; `undo RUN` takes any: a restore \
+             says its run when it begins, and `select run, kind, state, started from reinstate.run` in live lists them all",
+        )),
+    }
 }
 
 fn settings(context: &Context, args: &args::Undo) -> Result<Undoing, Failure> {

@@ -11,18 +11,30 @@ const LOG: &str = "create table log (book int, editor int);
 #[test]
 fn a_row_that_the_application_holds_is_waited_for() {
     let incident = incident("", WITH_TRANSACTION);
-    let application = incident
-        .live
-        .spawn("begin; update books set title = title where id = 2; select pg_sleep(2); rollback;");
+    // Until the others are filled: they do not wait for it.
+    let application = incident.live.spawn(&format!(
+        "begin; update books set title = title where id = 2;
+         do $$
+         declare filled int;
+         begin
+           for n in 1..1200 loop
+             perform pg_sleep(0.05);
+             if exists (select from pg_class where relname = 'relinked') then
+               execute 'select count(*) from reinstate.relinked' into filled;
+               exit when filled >= {};
+             end if;
+           end loop;
+         end $$; rollback;",
+        BOOKS - 1
+    ));
     wait_for(
         &incident,
-        "select count(*) from pg_stat_activity where query like '%pg_sleep(2)%' and wait_event = 'PgSleep'",
+        "select count(*) from pg_stat_activity where query like '%filled int%' and wait_event = 'PgSleep'",
     );
     let done = Ledger::of(&incident.restore().ok());
     assert!(application.wait_with_output().unwrap().status.success());
     assert_eq!(totals(&done), json!({"relinked": BOOKS}));
     as_before(&incident);
-    // The others did not wait for it.
     let batches = "select count(distinct batch), count(*) from reinstate.relinked";
     assert_eq!(incident.live.query_text(batches), format!("2|{BOOKS}"));
 }

@@ -1,8 +1,8 @@
-//! What a batch did, read back from the tables and written into the journal as the transaction's last statements: keys
-//! and `xmin` of every row, as they are then and not as they were when the rows went in (a trigger may have touched
-//! them).
+//! What a batch did, written into the journal as the transaction's last statements: keys and `xmin` of every row. Where a trigger
+//! may have touched them they are read back from the tables, as they are then and not as they were when the rows went in.
+//! Where none fires, the server has stored what it was sent, as many rows as it was sent, under our own id.
 
-use crate::ident::quote_literal;
+use crate::ident::{array_literal, quote_literal};
 use crate::pg::PgError;
 
 use super::insert::Inserter;
@@ -28,10 +28,10 @@ impl Inserter<'_> {
             if presence.is_empty() || journalled {
                 continue;
             }
-            let sql = if table.keyed() && absent > 0 {
-                self.read_back(number, table, batch, i, presence, present)
-            } else {
-                self.counts(number, table, [absent, present, 0])
+            let sql = match table.keyed() && absent > 0 {
+                false => self.counts(number, table, [absent, present, 0]),
+                true if self.as_sent(i) => self.sent(number, batch, i, (presence, present)),
+                true => self.read_back(number, table, batch, i, presence, present),
             };
             let doing = format!("journalling rows of {}", table.name);
             let rows = self.session.ask(&doing, &sql, &[]).await?;
@@ -82,6 +82,39 @@ impl Inserter<'_> {
         )
     }
 
+    /// Whether the rows of a table are there as they were sent, and the bundle writes keys as the journal does.
+    fn as_sent(&self, table: usize) -> bool {
+        let target = &self.targets.tables[table];
+        let copied = !self.targets.staged(table) && target.live.insert_rules.is_empty();
+        copied && !self.treatment.fires() && target.key.iter().all(|c| plain(target, c))
+    }
+
+    /// The journal's row for rows that are there as they were sent.
+    fn sent(
+        &self,
+        number: i64,
+        batch: &Batch,
+        i: usize,
+        (presence, present): (&[Presence], u64),
+    ) -> String {
+        let rows = batch.rows[i].iter().zip(presence);
+        let absent = rows.filter(|(_, p)| **p == Presence::Absent);
+        let keys: Vec<String> = absent
+            .map(|(row, _)| serde_json::to_string(&row.key).unwrap_or_default())
+            .collect();
+        format!(
+            "insert into reinstate.batch_rows
+               (run, batch, table_name, inserted, already_present, gone_since, units, keys, xmins)
+             values ({}, {number}, {}, {absent}, {present}, 0, {}, {}, array_fill(pg_current_xact_id(), array[{absent}]))
+             returning inserted",
+            quote_literal(&self.run.0),
+            quote_literal(&self.targets.tables[i].name.to_string()),
+            units_of_absent(batch, i, presence),
+            quote_literal(&array_literal(keys.iter().map(|k| Some(k.as_str())))),
+            absent = keys.len(),
+        )
+    }
+
     pub(super) fn counts(
         &self,
         number: i64,
@@ -108,14 +141,16 @@ pub(super) const XID8: &str =
 /// A row's key as a JSON array of texts. Digits and dashes need no escaping, and then plain text is built faster.
 fn json_key(table: &TargetTable) -> String {
     let texts = table.locator.texts("t");
-    let plain = |name: &String| {
-        let builtin = table.live.column(name).and_then(|c| c.builtin.as_deref());
-        matches!(builtin, Some("int2" | "int4" | "int8" | "uuid"))
-    };
     match texts.as_slice() {
-        [one] if table.key.iter().all(plain) => format!("'[\"' || {one} || '\"]'"),
+        [one] if table.key.iter().all(|c| plain(table, c)) => format!("'[\"' || {one} || '\"]'"),
         _ => format!("to_json(array[{}])::text", texts.join(", ")),
     }
+}
+
+/// Whether a key column holds digits and dashes alone, however it is written.
+fn plain(table: &TargetTable, column: &str) -> bool {
+    let builtin = table.live.column(column).and_then(|c| c.builtin.as_deref());
+    matches!(builtin, Some("int2" | "int4" | "int8" | "uuid"))
 }
 
 /// The unit of each absent row, as SQL.

@@ -1,8 +1,8 @@
 //! Killed, and cut off, at every write to the journal and around every commit: before the server has the statement, when
 //! it has it but its answer is lost, and when the answer has come back. Run again, it ends where an undisturbed run ends.
 //!
-//! The ordinary suite takes a few points of each story, `scripts/test --long` all of them. A point that fails is printed;
-//! `REINSTATE_STORY=cascade` plays the points of one story.
+//! The ordinary suite takes a few points of some stories, `scripts/test --long` all of them, and some of every other story. A
+//! point that fails is printed; `REINSTATE_STORY=cascade` plays the points of one story.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -13,6 +13,7 @@ use crate::support::proxy::{Deed, Moment, Point, Proxy, writes_or_commits};
 use crate::support::{Dice, Output, TestDb, cluster, copy_database, dump, long};
 
 use super::Incident;
+use super::stories::directories;
 use super::story::Story;
 
 /// Small stories, each with something of its own: cascades, circles, rows without a key, identity, partitions, units
@@ -36,6 +37,8 @@ const STORIES: &[&str] = &[
 const PLAYERS: usize = 2;
 /// Points of each story and command in the ordinary suite.
 const FEW: usize = 3;
+/// Points of every other story and command in the long tests.
+const SOME: usize = 8;
 
 /// What is disturbed: a command, where it starts, and what tells how it ended.
 struct Stage<'a> {
@@ -101,10 +104,12 @@ impl Stage<'_> {
     /// Disturbs it at the chosen points; the end is that of an undisturbed run.
     fn disturb(&mut self, dice: &mut Dice, few: usize) {
         let (output, proxy) = self.run(None);
-        output.ok();
+        let code = output.code;
+        // Some stories leave rows out, or keep them.
+        assert!([0, 4].contains(&code), "{output:#?}");
         let (statements, end) = (proxy.seen(), self.end());
         for point in points(dice, &statements, few) {
-            let tried = catch_unwind(AssertUnwindSafe(|| self.disturb_at(point, &end)));
+            let tried = catch_unwind(AssertUnwindSafe(|| self.disturb_at(point, (code, &end))));
             if tried.is_err() {
                 panic!(
                     "{}: {point:?}, which is `{}`",
@@ -114,7 +119,7 @@ impl Stage<'_> {
         }
     }
 
-    fn disturb_at(&mut self, point: Point, end: &(String, String)) {
+    fn disturb_at(&mut self, point: Point, (code, end): (i32, &(String, String))) {
         let (output, proxy) = self.run(Some(point));
         if self.steady && !proxy.struck() {
             // On a busy machine the run that was counted may have tried a batch twice.
@@ -129,9 +134,9 @@ impl Stage<'_> {
         if point.deed == Deed::Kill && proxy.struck() {
             assert_eq!(output.code, -1, "{output:#?}");
         }
-        if output.code != 0 {
+        if output.code != code {
             let again: Output = (self.command)(self.incident).output().unwrap().into();
-            again.ok();
+            again.expect_code(code);
         }
         let (rows, account) = self.end();
         let differs = super::difference(&end.0, &rows);
@@ -140,7 +145,7 @@ impl Stage<'_> {
     }
 }
 
-/// Every statement, moment and deed; in the ordinary suite a few, but always the first commit whose answer is lost.
+/// So many of all statements, moments and deeds, but always the first commit whose answer is lost.
 fn points(dice: &mut Dice, statements: &[String], few: usize) -> Vec<Point> {
     let mut all = Vec::new();
     for nth in 0..statements.len() {
@@ -150,7 +155,6 @@ fn points(dice: &mut Dice, statements: &[String], few: usize) -> Vec<Point> {
             }
         }
     }
-    let few = if long() { all.len() } else { few };
     let lost = |p: &Point| p.moment == Moment::Sent && statements[p.nth] == "commit";
     let mut chosen = Vec::new();
     for deed in [Deed::Cut, Deed::Kill] {
@@ -187,32 +191,49 @@ fn disturb(name: &str, incident: &mut Incident, few: usize, steady: bool) {
         steady,
     }
     .disturb(&mut dice, few);
-    assert_eq!(dump(&incident.live), incident.after_loss);
+}
+
+/// The stories, and how many points of each.
+fn chosen() -> Vec<(String, usize)> {
+    let number = |name: &str| match (STORIES.contains(&name), long()) {
+        (true, true) => usize::MAX,
+        (true, false) => FEW,
+        (false, true) => SOME,
+        (false, false) => 0,
+    };
+    let wanted = std::env::var("REINSTATE_STORY").ok();
+    let names = directories().into_iter();
+    let names = names.filter_map(|d| Some(d.file_name()?.to_string_lossy().into_owned()));
+    match wanted {
+        Some(wanted) => vec![(wanted.clone(), number(&wanted).max(FEW))],
+        None => names.map(|name| (name.clone(), number(&name))).collect(),
+    }
 }
 
 #[test]
 fn stories_disturbed_at_every_point() {
-    let wanted = std::env::var("REINSTATE_STORY").ok();
-    let chosen = STORIES
-        .iter()
-        .filter(|s| wanted.as_deref().is_none_or(|w| w == **s));
-    let stories = Mutex::new(chosen);
+    let mut chosen = chosen();
+    chosen.retain(|(_, points)| *points > 0);
+    let stories = Mutex::new(chosen.into_iter());
     let failed = Mutex::new(Vec::new());
     let next = || stories.lock().unwrap().next();
     std::thread::scope(|scope| {
         for _ in 0..PLAYERS {
             scope.spawn(|| {
-                while let Some(name) = next() {
+                while let Some((name, few)) = next() {
                     let played = catch_unwind(AssertUnwindSafe(|| {
                         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-                        let story = Story::read(&fixtures.join(name));
+                        let story = Story::read(&fixtures.join(&name));
                         let mut incident = Incident::told(&story);
                         let args = story.optional("args").unwrap_or_default();
                         incident.extract(&args.lines().collect::<Vec<_>>());
-                        disturb(name, &mut incident, FEW, true);
+                        disturb(&name, &mut incident, few, true);
+                        if STORIES.contains(&name.as_str()) {
+                            assert_eq!(dump(&incident.live), incident.after_loss);
+                        }
                     }));
                     if played.is_err() {
-                        failed.lock().unwrap().push(*name);
+                        failed.lock().unwrap().push(name);
                     }
                 }
             });
@@ -237,5 +258,7 @@ fn many_batches_disturbed_at_every_point() {
         "delete from sensors where id <= 200",
     );
     incident.extract(&[]);
-    disturb("many batches", &mut incident, 3 * FEW, false);
+    let few = if long() { usize::MAX } else { 3 * FEW };
+    disturb("many batches", &mut incident, few, false);
+    assert_eq!(dump(&incident.live), incident.after_loss);
 }

@@ -136,7 +136,8 @@ fn play_chosen(
     );
 }
 
-fn directories() -> Vec<PathBuf> {
+/// Where they are told.
+pub(super) fn directories() -> Vec<PathBuf> {
     let all = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let wanted = std::env::var("REINSTATE_STORY").ok();
     let mut directories: Vec<PathBuf> = std::fs::read_dir(all)

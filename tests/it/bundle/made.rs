@@ -74,6 +74,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
         settings_digest: "s".into(),
         schema_fingerprint: "f".into(),
         renames: Vec::new(),
+        attachment_sources: Vec::new(),
         wanting: Vec::new(),
         roots: None,
         insertion_order: vec![vec![0], vec![1]],

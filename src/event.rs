@@ -131,6 +131,16 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Files will be looked for.
+    FilesStarted {
+        /// Distinct ones are at most these.
+        files: u64,
+    },
+    /// Files were found, or not.
+    FilesChecked {
+        /// How many since the last announcement.
+        files: u64,
+    },
     /// Something a person should know.
     Note {
         /// The text.

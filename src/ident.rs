@@ -114,6 +114,18 @@ impl TableName {
     pub fn sql(&self) -> String {
         format!("{}.{}", quote_ident(&self.schema), quote_ident(&self.name))
     }
+
+    /// Whether `name`, as an operator may write it in a value, means this table: quoted or not, with a schema or without one,
+    /// which means any.
+    pub fn is_meant_by(&self, name: &str) -> bool {
+        name == self.name
+            || name == format!("{}.{}", self.schema, self.name)
+            || match name.parse::<Self>() {
+                Ok(parsed) if !name.contains('.') => parsed.name == self.name,
+                Ok(parsed) => parsed == *self,
+                Err(_) => false,
+            }
+    }
 }
 
 impl fmt::Display for TableName {

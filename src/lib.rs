@@ -24,6 +24,8 @@ pub mod event;
 pub mod ident;
 pub mod pg;
 // The flow, in order.
+pub mod attachments;
+pub mod blobs;
 pub mod bundle;
 pub mod catalog;
 pub mod closure;

@@ -12,7 +12,9 @@
 //! `docs/BUNDLE.md` describes the format field by field.
 
 pub mod format;
+pub mod key_text;
 
+mod attachments;
 mod check;
 mod digest;
 mod error;
@@ -29,13 +31,14 @@ mod rows;
 mod units;
 mod writer;
 
+pub use attachments::Attachments;
 pub use error::BundleError;
 pub use format::{
-    DoubtfulParent, DroppedColumn, Evidence, FORMAT, FormatVersion, LargeObjectGrant,
-    LargeObjectPrivilege, LargeObjectRecord, LeftOut, Manifest, ManifestColumn, ManifestDraft,
-    ManifestExclusion, ManifestFile, ManifestRelation, ManifestRename, ManifestTable, Need,
-    RelinkRecord, RootFilter, RowEvidence, RowIdentity, RowName, Source, SourceSum, ToolBuild,
-    Totals, UnitRecord, WantingColumn, Window,
+    AttachmentOwner, AttachmentRecord, DoubtfulParent, DroppedColumn, Evidence, FORMAT,
+    FormatVersion, LargeObjectGrant, LargeObjectPrivilege, LargeObjectRecord, LeftOut, Manifest,
+    ManifestColumn, ManifestDraft, ManifestExclusion, ManifestFile, ManifestRelation,
+    ManifestRename, ManifestTable, Need, RelinkRecord, RootFilter, RowEvidence, RowIdentity,
+    RowName, Source, SourceSum, ToolBuild, Totals, UnitRecord, WantingColumn, Window,
 };
 pub use large_objects::{LargeObject, LargeObjectContent, LargeObjects, Ownership};
 pub use reader::Bundle;

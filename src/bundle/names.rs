@@ -18,6 +18,8 @@ pub(super) const LISTINGS: [&str; 3] = [
 ];
 /// The place of the references that the deletion set to NULL among the listings.
 pub(super) const RELINKS: usize = 0;
+/// The place of the files that the rows point at.
+pub(super) const ATTACHMENTS: usize = 1;
 /// The large objects that rows point at; only where there are any.
 pub(super) const LARGE_OBJECTS: &str = "large_objects.jsonl.zst";
 /// Their content.

@@ -8,12 +8,14 @@ use std::path::Path;
 
 use super::digest::{sha256, write_file};
 use super::format::{
-    FORMAT, LargeObjectGrant, Manifest, ManifestDraft, ManifestFile, ManifestTable, RelinkRecord,
-    UnitLine, UnitRecord,
+    AttachmentRecord, FORMAT, LargeObjectGrant, Manifest, ManifestDraft, ManifestFile,
+    ManifestTable, RelinkRecord, UnitLine, UnitRecord,
 };
 use super::frames::{FRAME_BYTES, LineWriter};
 use super::large_objects::LargeObjectWriter;
-use super::names::{LISTINGS, MANIFEST, MANIFEST_DIGEST, RELINKS, RESTORE, UNITS, table_file};
+use super::names::{
+    ATTACHMENTS, LISTINGS, MANIFEST, MANIFEST_DIGEST, RELINKS, RESTORE, UNITS, table_file,
+};
 use super::partial::Partial;
 use super::reader::digest_line;
 use super::units::{need_fault, unit_fault};
@@ -156,8 +158,20 @@ impl BundleWriter {
     /// Errors: `Full`, `Io`.
     pub fn relink(&mut self, relink: &RelinkRecord) -> Result<(), BundleError> {
         let line = serde_json::to_vec(relink).map_err(|e| BundleError::rejected(e.to_string()))?;
-        let listing = &mut self.listings[RELINKS];
-        listing.line(&line)?;
+        self.listed(RELINKS, &line)
+    }
+
+    /// Adds a file that rows of the bundle point at.
+    ///
+    /// Errors: `Full`, `Io`.
+    pub fn attachment(&mut self, record: &AttachmentRecord) -> Result<(), BundleError> {
+        let line = serde_json::to_vec(record).map_err(|e| BundleError::rejected(e.to_string()))?;
+        self.listed(ATTACHMENTS, &line)
+    }
+
+    fn listed(&mut self, listing: usize, line: &[u8]) -> Result<(), BundleError> {
+        let listing = &mut self.listings[listing];
+        listing.line(line)?;
         listing.boundary()
     }
 
@@ -301,6 +315,7 @@ fn complete(
         settings_digest: draft.settings_digest,
         schema_fingerprint: draft.schema_fingerprint,
         renames: draft.renames,
+        attachment_sources: draft.attachment_sources,
         roots: draft.roots,
         tables,
         insertion_order: draft.insertion_order,

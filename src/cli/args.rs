@@ -91,6 +91,9 @@ pub(crate) enum Command {
     Extract(Extract),
     /// List whom the rows of a bundle concern, before anything is restored
     Contacts(Contacts),
+    /// The files that rows point at, in object stores
+    #[command(subcommand)]
+    Blobs(Blobs),
     /// Print how a bundle would be put back; with --execute, do it
     Restore(Restore),
     /// Compare every row of a bundle with live and write the certificate
@@ -262,6 +265,87 @@ pub(crate) struct Contacts {
     /// The bundle [default: bundle, in the case directory]
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: Option<PathBuf>,
+}
+
+/// `blobs`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Blobs {
+    /// Where every file is: in its store, in an older version, in the backup store, or nowhere
+    Check(BlobsCheck),
+}
+
+/// `blobs check`.
+#[derive(Debug, Args)]
+pub(crate) struct BlobsCheck {
+    /// The bundle [default: bundle, in the case directory]
+    #[arg(value_name = "BUNDLE", conflicts_with = "live_all")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// All files that live's rows point at, instead of the bundle's
+    #[arg(long)]
+    pub(crate) live_all: bool,
+    /// How closely to look
+    #[arg(long, value_name = "LEVEL", default_value = "size")]
+    pub(crate) level: LevelArg,
+    /// How to look for them
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    pub(crate) strategy: StrategyArg,
+    /// An S3 Inventory: its manifest.json, or a CSV file whose first line names its columns
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+    /// What vanishes by itself within this time counts as expiring
+    #[arg(long, value_name = "TIME", default_value = "720h")]
+    pub(crate) expires_within: String,
+    /// Begin anew, instead of going on with a check that was interrupted
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+/// How stores are reached and asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of object stores")]
+pub(crate) struct Asking {
+    /// Requests at the same time
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) concurrency: u16,
+    /// Requests a second, at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rps: Option<u32>,
+    /// Another S3 endpoint than AWS's, for every store
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// The region, for every store
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// A profile of ~/.aws, for every store
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Certificates to trust beside the system's (PEM), for every store
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// How closely files are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelArg {
+    /// Is it there?
+    Exists,
+    /// Has it the recorded size? Where not, it is read
+    Size,
+    /// Is it the recorded content? What its store says of it is taken where that proves it; otherwise it is read
+    Checksum,
+}
+
+/// How files are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StrategyArg {
+    /// By listing where many neighbours are wanted, otherwise one by one
+    Auto,
+    /// By listing
+    List,
+    /// One by one
+    Head,
 }
 
 /// `restore`.

@@ -90,6 +90,13 @@ impl Bars {
         }
     }
 
+    /// A check of so many files begins.
+    pub(super) fn start_files(&self, files: u64) {
+        if let Ok(mut run) = self.run.lock() {
+            *run = Some(self.add("files", files));
+        }
+    }
+
     /// So many more rows of it are done.
     pub(super) fn advance_run(&self, rows: u64) {
         if let Ok(run) = self.run.lock()

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use crate::attachments::AttachmentSource;
+use crate::blobs::StoreConfig;
 use crate::catalog::{IdentityRule, OnDelete, Relation, Rename};
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
@@ -12,6 +14,7 @@ use crate::restore::Fill;
 
 use super::error::Failure;
 
+mod files;
 mod lists;
 
 /// The configuration of a case.
@@ -28,6 +31,10 @@ pub(crate) struct Config {
     pub(crate) fills: Vec<Fill>,
     /// SQL that says whom a record concerns.
     pub(crate) contacts: Vec<String>,
+    /// What tells which files the rows point at.
+    pub(crate) attachments: Vec<AttachmentSource>,
+    /// Where those are.
+    pub(crate) stores: Vec<StoreConfig>,
     pub(crate) on_conflict: Option<String>,
     pub(crate) target_batch: Option<String>,
 }
@@ -44,10 +51,12 @@ const TOP: &[&str] = &[
     "audit",
     "exclude",
     "contacts",
+    "attachments",
+    "stores",
     "restore",
 ];
 /// Keys of the format whose meaning this version does not have: passing over them would be silent.
-const LATER: &[&str] = &["after", "attachments", "stores", "notice", "throttle"];
+const LATER: &[&str] = &["after", "notice", "throttle"];
 const RELATION: &[&str] = &["from", "to", "when"];
 const CONTACTS: &[&str] = &["sql"];
 const RESTORE: &[&str] = &["on_conflict", "target_batch"];
@@ -93,6 +102,8 @@ impl Config {
         config.renames = each(&table, "rename", lists::rename)?;
         config.fills = each(&table, "fill", lists::fill)?;
         config.contacts = each(&table, "contacts", contacts)?;
+        config.attachments = each(&table, "attachments", files::attachments)?;
+        config.stores = files::stores(&table)?;
         match table.get("restore") {
             None => {}
             Some(Value::Table(restore)) => {

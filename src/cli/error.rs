@@ -1,5 +1,7 @@
 //! Turns the rooms' errors into one message, a hint, and an exit code.
 
+use crate::attachments::AttachmentsError;
+use crate::blobs::CheckError;
 use crate::bundle::BundleError;
 use crate::catalog::RenameError;
 use crate::contacts::ContactsError;
@@ -163,6 +165,7 @@ impl From<ExtractError> for Failure {
             ExtractError::Pg(e) => e.into(),
             ExtractError::Evidence(e) => e.into(),
             ExtractError::Bundle(e) => e.into(),
+            ExtractError::Attachments(e) => e.into(),
             ExtractError::SnapshotMoves { .. }
             | ExtractError::LargeObjects { .. }
             | ExtractError::LargeObjectsMove => Self::refused(error.to_string()),
@@ -174,6 +177,34 @@ impl From<ExtractError> for Failure {
                 "reinstate diff shows what is missing; check --from, --to, --root, --where, --keys and --table",
             ),
             other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+impl From<AttachmentsError> for Failure {
+    fn from(error: AttachmentsError) -> Self {
+        match error {
+            AttachmentsError::Sql { entry, name, cause } => {
+                Self::from(*cause).about(&format!("[[attachments]] {entry} ({name})"))
+            }
+            other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Self {
+        let hint = match &error {
+            CheckError::Store { cause, .. } => cause.hint(),
+            CheckError::NoStore { .. } => Some(
+                "write for each: [stores.NAME] primary = \"s3://bucket\" and, where there is a copy, backup = \"s3://…\"".into(),
+            ),
+            _ => None,
+        };
+        let failure = Self::usage(error.to_string());
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
         }
     }
 }

@@ -7,7 +7,6 @@ use super::error::Failure;
 
 const COMMANDS: &[&str] = &[
     "rehearse",
-    "blobs",
     "flag",
     "unflag",
     "status",

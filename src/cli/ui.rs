@@ -184,6 +184,8 @@ impl Ui {
                 self.detail(&format!("large object {loid} is kept: {reason}"));
             }
             Event::RunFinished { .. } => self.end_of_run(),
+            Event::FilesStarted { files } => bars.start_files(*files),
+            Event::FilesChecked { files } => bars.advance_run(*files),
             Event::Note { text } => self.status(text),
         }
     }

@@ -8,7 +8,7 @@ use crate::pg::Session;
 use crate::pg::copy::{CopyLines, raw_fields, unescape};
 
 use super::people::People;
-use super::records::{self, Owner, Records};
+use super::records::{Owner, Records};
 use super::sheet::Sheet;
 use super::{ASKED_FOR, ContactsError, Gathered, Source};
 
@@ -121,7 +121,7 @@ impl Gathering {
                     .names
                     .iter()
                     .chain(renamed)
-                    .any(|t| records::means(name, t));
+                    .any(|t| t.is_meant_by(name));
                 if !known {
                     self.unknown(name);
                 }

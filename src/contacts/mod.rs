@@ -9,7 +9,6 @@
 //!
 //! Memory: about 50 bytes for each row of the bundle and each row of the file, and each person's contact and particulars.
 
-mod canonical;
 mod gathering;
 mod people;
 mod records;

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::bundle::{Bundle, BundleError, ManifestTable, UnitRecord};
+use crate::bundle::{Bundle, BundleError, ManifestTable, UnitRecord, key_text};
 use crate::catalog::Rename;
 use crate::ident::{Key, TableName};
 use crate::pg::copy::{raw_fields, unescape};
 
-use super::canonical;
 use super::people::fingerprint;
 use super::{ContactsError, OfTable};
 
@@ -40,19 +39,6 @@ pub(super) struct Owner {
     pub(super) unit: u64,
 }
 
-/// Whether `name`, as an operator may write it, means this table.
-pub(super) fn means(name: &str, table: &TableName) -> bool {
-    let plain = |t: &TableName| format!("{}.{}", t.schema, t.name);
-    name == table.name
-        || name == plain(table)
-        || match name.parse::<TableName>() {
-            // A name without a schema means any.
-            Ok(parsed) if !name.contains('.') => parsed.name == table.name,
-            Ok(parsed) => parsed == *table,
-            Err(_) => false,
-        }
-}
-
 impl TableKey {
     fn of(table: &ManifestTable) -> Self {
         let stored: Vec<_> = table.stored_columns().collect();
@@ -73,7 +59,7 @@ impl TableKey {
         let fields: Vec<&[u8]> = raw_fields(line).collect();
         let value = |(place, type_name): &(usize, String)| {
             let text = fields.get(*place).and_then(|f| unescape(f));
-            canonical::value(type_name, &text.unwrap_or_default())
+            key_text::value(type_name, &text.unwrap_or_default())
         };
         Key(self.key.iter().map(value).collect())
     }
@@ -81,7 +67,7 @@ impl TableKey {
     fn canonical(&self, key: &Key) -> Key {
         let pairs = self.key.iter().zip(&key.0);
         Key(pairs
-            .map(|((_, t), text)| canonical::value(t, text))
+            .map(|((_, t), text)| key_text::value(t, text))
             .collect())
     }
 }
@@ -111,7 +97,7 @@ impl Records {
 
     /// The tables of the bundle that a name can mean: by the name that the bundle has for them, else by another one.
     pub(super) fn tables(&self, name: &str) -> Vec<usize> {
-        let meant = |t: &usize| means(name, &self.tables[*t].name);
+        let meant = |t: &usize| self.tables[*t].name.is_meant_by(name);
         let meant: Vec<usize> = (0..self.tables.len()).filter(meant).collect();
         if !meant.is_empty() {
             return meant;
@@ -119,7 +105,7 @@ impl Records {
         let renamed = |t: &usize| {
             let here = &self.tables[*t].name;
             self.renamed.iter().any(|(from, to)| {
-                (from == here && means(name, to)) || (to == here && means(name, from))
+                (from == here && to.is_meant_by(name)) || (to == here && from.is_meant_by(name))
             })
         };
         (0..self.tables.len()).filter(renamed).collect()
@@ -142,13 +128,13 @@ impl Records {
     /// The row of that key, as an operator's SQL writes it.
     pub(super) fn find(&self, table: usize, key: &str) -> Option<Owner> {
         let of = &self.tables[table];
-        let key = of.canonical(&canonical::values(key, of.key.len())?);
+        let key = of.canonical(&key_text::values(key, of.key.len())?);
         let id = fingerprint(&(table, &key));
         let (unit, _) = self.rows.get(&id)?;
         Some(Owner {
             id,
             table,
-            key: canonical::shown(&key),
+            key: key_text::shown(&key),
             unit: *unit,
         })
     }
@@ -180,7 +166,7 @@ impl Records {
                 Owner {
                     id: 0,
                     table: place,
-                    key: canonical::shown(&unit.root.key),
+                    key: key_text::shown(&unit.root.key),
                     unit: unit.unit,
                 }
             } else {
@@ -192,7 +178,7 @@ impl Records {
                 Owner {
                     id: fingerprint(&(place, &key)),
                     table: place,
-                    key: canonical::shown(&key),
+                    key: key_text::shown(&key),
                     unit: unit.unit,
                 }
             };

@@ -6,6 +6,7 @@
 //!
 //! Memory: per candidate its key's text, 4 bytes, and what the closure needs; rows pass through in small groups.
 
+mod attachments;
 mod dates;
 mod edges;
 mod fates;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::attachments::{AttachmentSource, AttachmentsError};
 use crate::bundle::{
     BundleError, BundleWriter, DoubtfulParent, LeftOut, ManifestDraft, SourceSum, ToolBuild, Totals,
 };
@@ -33,7 +35,7 @@ use crate::catalog::{
     merge_relations,
 };
 use crate::diff::{Sides, unknowable};
-use crate::event::Sink;
+use crate::event::{Event, Sink};
 use crate::evidence::{EvidenceError, EvidenceSource, Exclusion, Selection, date};
 use crate::ident::{Key, TableName};
 use crate::pg::PgError;
@@ -62,6 +64,8 @@ pub struct Request {
     pub identities: Vec<IdentityRule>,
     /// Names of the snapshot that are not live's: its schema, and all of the above, has live's.
     pub renames: Renames,
+    /// What tells which files the rows point at.
+    pub attachments: Vec<AttachmentSource>,
     /// This build.
     pub tool: ToolBuild,
     /// Digest of the settings, connections left out.
@@ -111,6 +115,9 @@ pub enum ExtractError {
     /// The bundle could not be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The files could not be asked for.
+    #[error(transparent)]
+    Attachments(#[from] AttachmentsError),
     /// A root table that is not there, or cannot be compared.
     #[error("--root {table}: {reason}")]
     Root {
@@ -305,6 +312,16 @@ pub async fn extract(
     let (tables, pointers) =
         pack::write(&mut writer, session, of, &references, units, &layout).await?;
     let large_objects = pointers.write(&mut writer, session).await?;
+    let asked = attachments::Asked {
+        session,
+        snapshot,
+        candidates,
+        units,
+    };
+    let files = asked.write(&request.attachments, &mut writer).await?;
+    for text in files.notes() {
+        sink(Event::Note { text });
+    }
     let totals = Totals {
         rows: tables.iter().map(|t| t.1).sum(),
         units: units.len() as u64,
@@ -314,7 +331,7 @@ pub async fn extract(
         relinks: relinks.listed,
         set_default: relinks.set_default,
         large_objects,
-        ..Totals::default()
+        attachments: files.attachments,
     };
     let evidence = dates::sums(units, &dated.findings);
     let unknowable = unknowable.may_be_stale(
@@ -343,6 +360,7 @@ pub async fn extract(
             .into_iter()
             .map(Into::into)
             .collect(),
+        attachment_sources: request.attachments.iter().map(|s| s.name.clone()).collect(),
         wanting: layout.wanting(candidates),
         dropped: layout.dropped(candidates),
     };
@@ -358,6 +376,7 @@ pub async fn extract(
             .into_iter()
             .chain(decided.notes)
             .chain(relinks.notes)
+            .chain(files.notes())
             .collect(),
         doubtful_parents,
     })

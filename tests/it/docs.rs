@@ -72,7 +72,7 @@ fn the_journal_page_creates_what_the_program_creates() {
 }
 
 /// The verb and the long options of a command line that runs the program.
-fn invocation(line: &str) -> Option<(&str, Vec<&str>)> {
+fn invocation(line: &str) -> Option<(String, Vec<&str>)> {
     // What follows a comment or a pipe is not ours; what stands in quotes is no option.
     let unquoted: Vec<&str> = line.split(['"', '\'']).step_by(2).collect();
     let mut words = unquoted
@@ -87,7 +87,10 @@ fn invocation(line: &str) -> Option<(&str, Vec<&str>)> {
     while words.peek() == Some(&"-C") {
         words.nth(1);
     }
-    let verb = words.next().filter(|verb| *verb != "…")?;
+    let mut verb = words.next().filter(|verb| *verb != "…")?.to_owned();
+    if verb == "blobs" {
+        verb = format!("{verb} {}", words.next()?);
+    }
     let options = words
         .filter(|word| word.starts_with("--"))
         .map(|word| word.split('=').next().unwrap_or(word))
@@ -106,7 +109,8 @@ fn commands_that_pages_show_exist() {
                 continue;
             };
             let help = Command::new(env!("CARGO_BIN_EXE_reinstate"))
-                .args(["help", verb])
+                .arg("help")
+                .args(verb.split(' '))
                 .output()
                 .unwrap();
             assert!(
@@ -123,12 +127,21 @@ fn commands_that_pages_show_exist() {
                     page.display()
                 );
             }
-            seen.insert(verb.to_owned());
+            seen.insert(verb);
         }
     }
     for verb in [
-        "doctor", "hold", "init", "diff", "timeline", "extract", "contacts", "restore", "verify",
+        "doctor",
+        "hold",
+        "init",
+        "diff",
+        "timeline",
+        "extract",
+        "contacts",
+        "restore",
+        "verify",
         "undo",
+        "blobs check",
     ] {
         assert!(seen.contains(verb), "no page shows `reinstate {verb}`");
     }

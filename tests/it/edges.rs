@@ -19,8 +19,20 @@ const GROUND: &[(&str, &[&str])] = &[
 
 /// The flow, in order: each room may use the ground and every room before it.
 const FLOW: &[&str] = &[
-    "catalog", "diff", "evidence", "closure", "bundle", "extract", "contacts", "journal", "hold",
-    "restore", "verify", "doctor",
+    "catalog",
+    "diff",
+    "evidence",
+    "closure",
+    "bundle",
+    "attachments",
+    "extract",
+    "contacts",
+    "blobs",
+    "journal",
+    "hold",
+    "restore",
+    "verify",
+    "doctor",
 ];
 
 /// Rooms that may use less than their place in the flow allows: they plan and do no I/O.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod blobs;
 mod bundle;
 mod catalog;
 mod cli;
@@ -21,6 +22,7 @@ mod pg;
 mod postgres;
 mod postgres_hashes;
 mod restore;
+mod s3;
 mod support;
 mod tokens;
 mod verify;

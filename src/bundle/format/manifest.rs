@@ -54,6 +54,9 @@ pub struct Manifest {
     /// Tables and columns that live calls otherwise than the snapshot did: all names here are live's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renames: Vec<ManifestRename>,
+    /// What was asked which files the rows point at: adapters by name, or `sql`. Empty: nobody asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachment_sources: Vec<String>,
     /// Every file but the manifest and its digest.
     pub files: Vec<ManifestFile>,
 }
@@ -93,6 +96,8 @@ pub struct ManifestDraft {
     pub exclusions: Vec<ManifestExclusion>,
     /// See [`Manifest::renames`].
     pub renames: Vec<ManifestRename>,
+    /// See [`Manifest::attachment_sources`].
+    pub attachment_sources: Vec<String>,
     /// Columns of live that the bundle lacks and that must have a value: not in the manifest, as live may have others when rows come
     /// back, but told to whoever puts them back by hand.
     pub wanting: Vec<WantingColumn>,

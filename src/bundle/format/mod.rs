@@ -3,6 +3,7 @@
 //! A change that an older reader can ignore raises the minor version; any other raises the major one, and older readers
 //! refuse. Each version is listed at [`FORMAT`].
 
+mod attachment;
 mod identity;
 mod large_object;
 mod manifest;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use attachment::{AttachmentOwner, AttachmentRecord};
 pub use identity::RowIdentity;
 pub use large_object::{LargeObjectGrant, LargeObjectPrivilege, LargeObjectRecord};
 pub use manifest::{
@@ -37,7 +39,9 @@ pub use unit::{Evidence, Need, RelinkRecord, RowEvidence, RowName, UnitRecord};
 /// - 1.3: the manifest says which tables and columns had other names in the snapshot (`renames`); all others are live's names.
 /// - 1.4: the large objects that rows point at: `large_objects.jsonl.zst` and `large_objects.copy.zst`; the manifest counts them, and
 ///   says which columns of a table can point at one (`large_objects`).
-pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 4 };
+/// - 1.5: the files that rows point at: `attachments.jsonl.zst`, empty before; the manifest names what was asked for them
+///   (`attachment_sources`).
+pub const FORMAT: FormatVersion = FormatVersion { major: 1, minor: 5 };
 
 /// A format version, `major.minor`; in JSON a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

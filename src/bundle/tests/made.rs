@@ -56,6 +56,7 @@ pub(super) fn draft(tables: usize, units: u64, rows: u64) -> ManifestDraft {
         settings_digest: "s".into(),
         schema_fingerprint: "f".into(),
         renames: Vec::new(),
+        attachment_sources: Vec::new(),
         wanting: Vec::new(),
         dropped: Vec::new(),
         roots: None,

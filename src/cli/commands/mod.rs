@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod blobs;
 mod build;
 mod contacts;
 mod declared;
@@ -58,6 +59,7 @@ async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Timeline(args) => timeline::run(context, args).await,
         Command::Extract(args) => extract::run(context, args).await,
         Command::Contacts(args) => contacts::run(context, args).await,
+        Command::Blobs(args) => blobs::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Undo(args) => undo::run(context, args).await,

@@ -276,7 +276,9 @@ pub(super) fn contacts(schema: &Schema, suspects: &[Suspect]) -> String {
 
 /// Rows that point at files.
 pub(super) fn attachments(schema: &Schema, suspects: &[Suspect]) -> String {
-    let mut text = String::from("\n# Files that rows point at (a later version looks for them).\n");
+    let mut text = String::from(
+        "\n# Files that rows point at: blobs check looks for them, in [stores.NAME].\n",
+    );
     let before = text.len();
     for table in ours(schema) {
         if table.name.name == "active_storage_attachments" {

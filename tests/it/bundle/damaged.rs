@@ -140,7 +140,7 @@ fn versions() {
     let (_dir, target, _) = bundle();
     forge(&target, |json| {
         json.replace(
-            "\"format\": \"1.4\"",
+            "\"format\": \"1.5\"",
             "\"format\": \"1.9\",\n  \"later\": {\"x\": [1]}",
         )
     });

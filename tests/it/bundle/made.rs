@@ -74,6 +74,7 @@ fn draft(rows: u64, units: u64) -> ManifestDraft {
         settings_digest: "s".into(),
         schema_fingerprint: "f".into(),
         renames: Vec::new(),
+        attachment_sources: Vec::new(),
         wanting: Vec::new(),
         dropped: Vec::new(),
         roots: None,

@@ -17,12 +17,22 @@ macro_rules! printed {
 #[test]
 fn help() {
     for verb in [
-        "", "doctor", "hold", "unhold", "init", "diff", "timeline", "extract", "contacts",
-        "restore", "verify",
+        "",
+        "doctor",
+        "hold",
+        "unhold",
+        "init",
+        "diff",
+        "timeline",
+        "extract",
+        "contacts",
+        "restore",
+        "verify",
+        "blobs check",
     ] {
         let output = match verb {
             "" => reinstate(["--help"]),
-            verb => reinstate([verb, "--help"]),
+            verb => reinstate(verb.split(' ').chain(["--help"])),
         }
         .ok();
         assert_eq!(output.stderr, "");

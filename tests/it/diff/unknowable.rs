@@ -365,7 +365,7 @@ fn the_bundle_carries_it_to_plan_and_certificate() {
     incident.extract(&["--root", "owners"]);
     let manifest: Value =
         serde_json::from_str(&incident.case.read("bundle/manifest.json")).unwrap();
-    assert_eq!(manifest["format"], "1.4");
+    assert_eq!(manifest["format"], "1.5");
     let found = &manifest["unknowable"];
     assert_eq!(found["since"], "2020-01-21T03:00:00Z");
     for same in ["born_and_gone", "dangling"] {

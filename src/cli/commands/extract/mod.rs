@@ -162,6 +162,7 @@ fn request(context: &Context, args: &args::Extract) -> Result<Request, Failure> 
         exclusions: context.config.exclusions.clone(),
         identities: context.config.identities.clone(),
         renames: Renames::default(),
+        attachments: context.config.attachments.clone(),
         target,
     })
 }

@@ -156,7 +156,7 @@ fn conditions_speak_live_names() {
     assert!(said.contains("it is app.cases by now"), "{said}");
     let manifest: serde_json::Value =
         serde_json::from_str(&incident.case.read("bundle/manifest.json")).unwrap();
-    assert_eq!(manifest["format"], "1.4");
+    assert_eq!(manifest["format"], "1.5");
     let renames = manifest["renames"].as_array().unwrap();
     let table = serde_json::json!({"table": "public.dossiers", "to": "app.cases"});
     let column =

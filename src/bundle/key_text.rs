@@ -4,7 +4,7 @@
 use crate::ident::Key;
 
 /// A key column's value as it is compared, by the type that the bundle names.
-pub(super) fn value(type_name: &str, text: &str) -> String {
+pub fn value(type_name: &str, text: &str) -> String {
     let base = type_name.split('(').next().unwrap_or(type_name).trim();
     match base {
         "smallint" | "integer" | "bigint" => text
@@ -50,7 +50,7 @@ fn uuid(text: &str) -> String {
 
 /// The values of a key that an operator's SQL wrote: as they are where the key has one column; otherwise an array, of
 /// PostgreSQL (`array[a, b]::text`) or of JSON.
-pub(super) fn values(text: &str, width: usize) -> Option<Key> {
+pub fn values(text: &str, width: usize) -> Option<Key> {
     let values = match width {
         1 => vec![text.to_owned()],
         _ => array(text).or_else(|| json(text))?,
@@ -87,7 +87,7 @@ fn array(text: &str) -> Option<Vec<String>> {
 }
 
 /// A key as the file shows it: the value, or the JSON array of several.
-pub(super) fn shown(key: &Key) -> String {
+pub fn shown(key: &Key) -> String {
     match key.0.as_slice() {
         [one] => one.clone(),
         _ => serde_json::to_string(key).unwrap_or_default(),

@@ -69,15 +69,35 @@ pub(super) async fn tables(session: &Session, targets: &Targets) -> Result<(), R
             .iter()
             .any(|g| g.len() > 1 && g.iter().any(|t| targets.tables[*t].name == target.name));
         if !table.insert_rules.is_empty() && (together || !target.keyed()) {
+            let rules = &table.insert_rules;
             return refuse(format!(
-                "rules rewrite what is inserted into it ({})",
-                table.insert_rules.join(", ")
+                "rules rewrite what is inserted into it ({}); {}",
+                rules.join(", "),
+                without_rules(&table.name, rules)
             ));
         }
     }
     parents(session, targets).await?;
     staging(session, targets).await?;
     row_security(session, targets).await
+}
+
+/// The way out where rules of a table rewrite what a run does to it.
+pub(super) fn without_rules(table: &TableName, rules: &[String]) -> String {
+    let disable: Vec<String> = rules
+        .iter()
+        .map(|rule| {
+            format!(
+                "ALTER TABLE {} DISABLE RULE {}",
+                table.sql(),
+                quote_ident(rule)
+            )
+        })
+        .collect();
+    format!(
+        "if the application can spare them for a while: {}",
+        disable.join("; ")
+    )
 }
 
 /// Refuses, naming every table at once, what a plan shows and no run may pass over.

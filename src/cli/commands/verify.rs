@@ -197,7 +197,7 @@ fn large_objects(context: &Context, verified: &Verified) {
     }
     if objects.rows_without > 0 {
         context.ui.warning(&format!(
-            "{} of the bundle point at such an object, though they are in live as in the backup themselves",
+            "in live as in the backup, but pointing at such an object: {} of the bundle",
             counted(objects.rows_without, "row")
         ));
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::ident::{TableName, quote_ident};
 use crate::pg::{PgError, Session};
 
+use crate::restore::checks::without_rules;
+
 use super::UndoError;
 use super::scope::{Scope, UndoTable};
 
@@ -40,8 +42,9 @@ async fn rules(session: &Session, table: &UndoTable) -> Result<Option<String>, P
     let named: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
     Ok((!named.is_empty()).then(|| {
         format!(
-            "rules rewrite what is deleted from it ({})",
-            named.join(", ")
+            "rules rewrite what is deleted from it ({}); {}",
+            named.join(", "),
+            without_rules(&table.name, &named)
         )
     }))
 }

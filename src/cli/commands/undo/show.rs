@@ -217,12 +217,10 @@ fn of_references(unlinks: &UnlinkTotals, would: bool) -> Vec<String> {
 fn of_objects(objects: &ObjectTotals) -> Vec<String> {
     let line = |(state, n): (&String, &u64)| {
         let said = match state.as_str() {
-            "removed" => "removed with the rows that they came with",
-            "kept_changed" => {
-                "kept: somebody has written to them, or changed their owner or rights, since"
-            }
-            "kept_referenced" => "kept: rows point at them",
-            "kept" => "kept: they could not be removed; runs/<run>.jsonl has the reasons",
+            "removed" => "removed with the rows that pointed there",
+            "kept_changed" => "kept: written to since, or given another owner or other rights",
+            "kept_referenced" => "kept: rows point there",
+            "kept" => "kept: not removable; runs/<run>.jsonl has the reasons",
             _ => "gone already",
         };
         format!(

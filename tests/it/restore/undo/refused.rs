@@ -76,6 +76,26 @@ fn rights_that_are_missing_are_named() {
     live.run(&format!("drop owned by {role}; drop role {role}"));
 }
 
+/// A rule could turn the deletion into anything; once it is out of the way, rows go.
+#[test]
+fn rules_on_delete_are_named_with_the_way_out() {
+    let incident = restored();
+    let live = &incident.live;
+    let full = dump(live);
+    live.run("create rule \"keep them\" as on delete to chapters do instead nothing");
+    let said = incident.undo_with(&["--last"]).expect_code(3).stderr;
+    let way_out = r#"ALTER TABLE public.chapters DISABLE RULE "keep them""#;
+    assert!(
+        said.contains("rules rewrite what is deleted from it (keep them)")
+            && said.contains(way_out),
+        "{said}"
+    );
+    assert_eq!(dump(live), full);
+    live.run(way_out);
+    Ledger::of(&incident.undo().ok()).expect(&[("removed", LOST)]);
+    assert_eq!(dump(live), incident.after_loss);
+}
+
 /// A journal of an earlier version gets the table that it lacks.
 #[test]
 fn a_journal_of_an_earlier_version() {

@@ -1,19 +1,17 @@
-//! The bundle's tables as live has them: which columns are written and compared, and how rows are looked up.
+//! One table of the bundle as live has it: which columns are written, and how its lines become them.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::bundle::{Bundle, LargeObjects, ManifestRelation, ManifestTable, RowIdentity};
-use crate::catalog::{IdentityRule, Locator, Schema, Table, TableKind};
+use crate::bundle::ManifestTable;
+use crate::catalog::{Locator, Schema, Table, TableKind};
 use crate::ident::{Key, TableName, column_list, quote_ident};
 use crate::pg::copy::{escape, raw_fields, unescape};
-
-use super::Batch;
-use super::RestoreError;
-use super::conflict::Probe;
-use super::fields::{self, Fields};
-use super::fill::{self, Fill};
-use super::kept::Kept;
-use super::retype::{Retyped, Rewrite};
+use crate::restore::RestoreError;
+use crate::restore::conflict::Probe;
+use crate::restore::fields::{self, Fields};
+use crate::restore::fill::Fill;
+use crate::restore::kept::Kept;
+use crate::restore::retype::{Retyped, Rewrite};
 
 /// One table of the bundle, in live.
 pub struct TargetTable {
@@ -41,13 +39,13 @@ pub struct TargetTable {
     /// Other unique constraints that can be looked up by their columns.
     pub uniques: Vec<TargetUnique>,
     /// Constraints that are asked about by the index's own expressions.
-    pub(super) probes: Vec<Probe>,
+    pub(in crate::restore) probes: Vec<Probe>,
     /// Rows in the bundle.
     pub rows: u64,
     /// Fields of the bundle's lines that can be numbers of its large objects, of columns that live has; none where it has none.
-    pub(super) object_fields: Vec<usize>,
+    pub(in crate::restore) object_fields: Vec<usize>,
     /// What an undo left where it was.
-    pub(super) kept: Kept,
+    pub(in crate::restore) kept: Kept,
 }
 
 impl TargetTable {
@@ -85,7 +83,7 @@ impl TargetTable {
     }
 
     /// The field of the bundle's lines that a column takes, where it takes one.
-    pub(super) fn field(&self, column: &str) -> Option<usize> {
+    pub(in crate::restore) fn field(&self, column: &str) -> Option<usize> {
         let place = self.columns.iter().position(|c| c == column)?;
         match &self.fields {
             Some(fields) => fields.get(place).map(|(field, _)| *field),
@@ -99,7 +97,7 @@ impl TargetTable {
     }
 
     /// The same with those that the bundle has not, and as what each is selected from a staging table.
-    pub(super) fn inserted_list(&self) -> (String, String) {
+    pub(in crate::restore) fn inserted_list(&self) -> (String, String) {
         let own = self
             .columns
             .iter()
@@ -111,7 +109,7 @@ impl TargetTable {
     }
 
     /// What follows each line of [`Self::project`] where rows go in by COPY.
-    pub(super) fn line_end(&self) -> Vec<u8> {
+    pub(in crate::restore) fn line_end(&self) -> Vec<u8> {
         let mut end = Vec::new();
         for (i, fill) in self.fills.iter().enumerate() {
             if i > 0 || !self.columns.is_empty() {
@@ -165,152 +163,7 @@ pub struct TargetUnique {
     fields: Vec<(usize, Rewrite)>,
 }
 
-/// A relation whose parents live has.
-pub struct TargetRelation {
-    /// The referenced table.
-    pub parent: TableName,
-    /// Its columns that are referenced.
-    pub columns: Vec<String>,
-    /// Rows of it are locked.
-    pub needed: bool,
-    /// As SQL, with ONLY where that is right.
-    pub parent_from: String,
-    /// Looks parents up by the columns referenced.
-    pub locator: Locator,
-    /// What tells a parent from another row under its key, as far as live has the columns; none where nothing does.
-    pub identity: Option<RowIdentity>,
-    /// A parent's values in its columns, as SQL over `t`.
-    pub identity_texts: String,
-}
-
-/// All tables and relations of a bundle, in live.
-pub struct Targets {
-    /// Tables, as the manifest numbers them.
-    pub tables: Vec<TargetTable>,
-    /// Relations, as the manifest numbers them; `None` where live lacks the parent table or its columns.
-    pub relations: Vec<Option<TargetRelation>>,
-    /// Insertion order.
-    pub groups: Vec<Vec<usize>>,
-    /// The large objects that the bundle's rows point at, where it has any.
-    pub(crate) objects: Option<LargeObjects>,
-}
-
-impl Targets {
-    /// Finds the bundle's tables in live.
-    ///
-    /// Errors: `Table` for one that is missing or cannot hold the rows, naming the reason; `Fill`.
-    pub fn find(bundle: &Bundle, live: &Schema, fills: &[Fill]) -> Result<Self, RestoreError> {
-        let manifest = &bundle.manifest;
-        fill::check(fills, bundle, live)?;
-        let tables = manifest
-            .tables
-            .iter()
-            .map(|t| target_table(t, live, fills))
-            .collect::<Result<Vec<_>, _>>()?;
-        let objects = bundle.large_objects()?;
-        let mut tables = tables;
-        if objects.is_none() {
-            tables.iter_mut().for_each(|t| t.object_fields.clear());
-        }
-        let relations = manifest
-            .relations
-            .iter()
-            .map(|r| target_relation(r, live))
-            .collect();
-        Ok(Self {
-            tables,
-            relations,
-            groups: manifest.insertion_order.clone(),
-            objects,
-        })
-    }
-}
-
-impl Targets {
-    /// Tells parents apart as the configuration says.
-    ///
-    /// Errors: `Identity` for a table that live lacks, or a column that the bundle does not have of it.
-    pub(super) fn identify_by(
-        &mut self,
-        rules: &[IdentityRule],
-        bundle: &Bundle,
-        live: &Schema,
-    ) -> Result<(), RestoreError> {
-        for rule in rules {
-            let wrong = |reason: String| RestoreError::Identity {
-                table: rule.table.clone(),
-                reason,
-            };
-            let parent = live.tables.get(&rule.table);
-            let parent = parent.ok_or_else(|| {
-                let hint = bundle.by_now(&rule.table).unwrap_or_default();
-                wrong(format!("live has no such table{hint}"))
-            })?;
-            let relations = bundle.manifest.relations.iter().zip(&mut self.relations);
-            let needed = relations.filter(|(r, _)| r.needed && r.parent == rule.table);
-            for (relation, target) in needed {
-                let Some(target) = target else { continue };
-                target.identity = None;
-                let Some(first) = rule.columns.first() else {
-                    continue;
-                };
-                let recorded = relation.identity.as_ref().ok_or_else(|| first.clone());
-                let by = recorded.and_then(|identity| identity.by(&rule.columns));
-                let lacking = |column: String| {
-                    wrong(format!(
-                        "the bundle does not say what {column} held in the backup; extract again with this entry"
-                    ))
-                };
-                target.identity = by.map_err(lacking)?.within(parent);
-            }
-        }
-        Ok(())
-    }
-
-    /// Tables of parents outside the bundle that a batch needs, and of which nothing tells whether they are the rows that they
-    /// were.
-    pub(super) fn untold<'b>(&'b self, batch: &'b Batch) -> impl Iterator<Item = TableName> + 'b {
-        let needs = batch.units.iter().flat_map(|u| &u.needs);
-        let outside = needs.filter(|n| n.unit.is_none());
-        outside.filter_map(|need| {
-            let target = self.relations.get(need.relation)?.as_ref()?;
-            let told = target.identity.is_some() && !need.identity.is_empty();
-            (!told).then(|| target.parent.clone())
-        })
-    }
-
-    /// Whether a table's rows go through a staging table: in one statement with the tables it forms a cycle with, or to
-    /// learn where rows without a key came to lie.
-    pub(super) fn staged(&self, table: usize) -> bool {
-        let together = self
-            .groups
-            .iter()
-            .any(|g| g.len() > 1 && g.contains(&table));
-        together || !self.tables[table].keyed()
-    }
-}
-
-fn target_relation(relation: &ManifestRelation, live: &Schema) -> Option<TargetRelation> {
-    let parent = live.tables.get(&relation.parent)?;
-    relation
-        .parent_columns
-        .iter()
-        .all(|c| parent.column(c).is_some())
-        .then(|| TargetRelation {
-            parent: relation.parent.clone(),
-            columns: relation.parent_columns.clone(),
-            needed: relation.needed,
-            parent_from: parent.from_sql(),
-            locator: Locator::by_names(parent, &relation.parent_columns),
-            identity: relation.identity.as_ref().and_then(|i| i.within(parent)),
-            identity_texts: relation
-                .identity
-                .as_ref()
-                .map_or_else(|| "array[]::text[]".to_owned(), |i| i.texts(parent)),
-        })
-}
-
-fn target_table(
+pub(super) fn target_table(
     table: &ManifestTable,
     live: &Schema,
     fills: &[Fill],

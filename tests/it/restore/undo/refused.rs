@@ -84,7 +84,7 @@ fn rules_on_delete_are_named_with_the_way_out() {
     let full = dump(live);
     live.run("create rule \"keep them\" as on delete to chapters do instead nothing");
     let said = incident.undo_with(&["--last"]).expect_code(3).stderr;
-    let way_out = r#"ALTER TABLE public.chapters DISABLE RULE "keep them""#;
+    let way_out = r#"ALTER TABLE "public"."chapters" DISABLE RULE "keep them""#;
     assert!(
         said.contains("rules rewrite what is deleted from it (keep them)")
             && said.contains(way_out),

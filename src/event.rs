@@ -141,6 +141,24 @@ pub enum Event {
         /// How many since the last announcement.
         files: u64,
     },
+    /// A file is back in its primary store.
+    FileBack {
+        /// The store.
+        store: String,
+        /// The key.
+        key: String,
+        /// `undelete`, `older_version`, `server_side` or `streamed`.
+        means: String,
+    },
+    /// A file could not be brought back.
+    FileLeft {
+        /// The store.
+        store: String,
+        /// The key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
     /// Something a person should know.
     Note {
         /// The text.

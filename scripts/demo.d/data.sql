@@ -63,9 +63,9 @@ from (select 'Dossier' as record_type, 'justificatif' as name, id as record_id, 
 
 insert into active_storage_blobs (id, key, filename, content_type, metadata, byte_size, checksum, created_at)
 select blob_id, md5('blob ' || blob_id), name || '-' || record_id || '.pdf', 'application/pdf',
-       '{"identified":true,"virus_scan_result":"safe"}', 10000 + blob_id * 37 % 900000,
-       encode(decode(md5('content ' || blob_id), 'hex'), 'base64'), created_at
-from files;
+       '{"identified":true,"virus_scan_result":"safe"}', length(content),
+       encode(decode(md5(content), 'hex'), 'base64'), created_at
+from files, repeat('content of file ' || blob_id || E'\n', 1 + (blob_id % 50)::int) content;
 
 insert into active_storage_attachments (name, record_type, record_id, blob_id, created_at)
 select name, record_type, record_id, blob_id, created_at from files;

@@ -128,6 +128,9 @@ pub struct BlobRow {
     /// Bytes, as the application recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_size: Option<u64>,
+    /// By how many bytes it may differ.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size_tolerance: u64,
     /// The recorded checksum, as `md5:` and hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
@@ -150,6 +153,10 @@ pub struct BlobRow {
     pub owners: Vec<Owner>,
 }
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl BlobRow {
     /// What is known of a blob before any store was asked.
     pub(super) fn of(blob: Blob) -> Self {
@@ -163,6 +170,7 @@ impl BlobRow {
             seen: None,
             size: None,
             recorded_size: blob.expected.size,
+            size_tolerance: blob.expected.tolerance,
             checksum: checksum.map(|c| format!("{}:{}", c.algorithm, c.hex())),
             expires: None,
             source: None,

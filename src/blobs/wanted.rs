@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::sort::{Sorted, Sorter};
-use super::{CheckError, Layout, StoreConfig};
+use super::{BlobRow, CheckError, Layout, StoreConfig};
 use crate::attachments::{Algorithm, Checksum};
 use crate::bundle::{AttachmentOwner, AttachmentRecord};
 use crate::ident::UnitId;
@@ -34,6 +34,22 @@ pub struct Expected {
     pub checksum: Option<Result<Checksum, String>>,
     /// What the rows that point at it disagree about.
     pub disagreement: Option<&'static str>,
+}
+
+impl Expected {
+    /// As a line of `blobs.jsonl` has it.
+    pub(super) fn of(row: &BlobRow) -> Self {
+        let read = |text: &String| {
+            let (algorithm, hex) = text.split_once(':').unwrap_or_default();
+            Checksum::read(hex, algorithm.parse().ok())
+        };
+        Self {
+            size: row.recorded_size,
+            tolerance: row.size_tolerance,
+            checksum: row.checksum.as_ref().map(read),
+            disagreement: None,
+        }
+    }
 }
 
 /// A blob.

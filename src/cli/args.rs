@@ -272,11 +272,39 @@ pub(crate) struct Contacts {
 pub(crate) enum Blobs {
     /// Where every file is: in its store, in an older version, in the backup store, or nowhere
     Check(BlobsCheck),
+    /// What would be copied back, and by which means; with --execute, copy it back
+    Copy(BlobsCopy),
 }
 
 /// `blobs check`.
 #[derive(Debug, Args)]
 pub(crate) struct BlobsCheck {
+    #[command(flatten)]
+    pub(crate) look: BlobsLook,
+    /// An S3 Inventory: its manifest.json, or a CSV file whose first line names its columns
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+}
+
+/// `blobs copy`.
+#[derive(Debug, Args)]
+pub(crate) struct BlobsCopy {
+    #[command(flatten)]
+    pub(crate) look: BlobsLook,
+    /// Copy, instead of printing the plan
+    #[arg(long)]
+    pub(crate) execute: bool,
+    /// Overwrite files in the primary store whose bytes are not those recorded, where a good copy is known
+    #[arg(long)]
+    pub(crate) replace_corrupt: bool,
+    /// Files larger than this travel in parts [default: 8MB; what a store copies by itself: 5GB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) parts_above: Option<Size>,
+}
+
+/// Which files, and how to look for them.
+#[derive(Debug, Args)]
+pub(crate) struct BlobsLook {
     /// The bundle [default: bundle, in the case directory]
     #[arg(value_name = "BUNDLE", conflicts_with = "live_all")]
     pub(crate) bundle: Option<PathBuf>,
@@ -289,9 +317,6 @@ pub(crate) struct BlobsCheck {
     /// How to look for them
     #[arg(long, value_name = "HOW", default_value = "auto")]
     pub(crate) strategy: StrategyArg,
-    /// An S3 Inventory: its manifest.json, or a CSV file whose first line names its columns
-    #[arg(long, value_name = "FILE")]
-    pub(crate) inventory: Option<PathBuf>,
     /// What vanishes by itself within this time counts as expiring
     #[arg(long, value_name = "TIME", default_value = "720h")]
     pub(crate) expires_within: String,

@@ -186,6 +186,12 @@ impl Ui {
             Event::RunFinished { .. } => self.end_of_run(),
             Event::FilesStarted { files } => bars.start_files(*files),
             Event::FilesChecked { files } => bars.advance_run(*files),
+            Event::FileBack { store, key, means } => {
+                self.detail(&format!("{store} `{key}`: {}", means.replace('_', " ")));
+            }
+            Event::FileLeft { store, key, reason } => {
+                self.detail(&format!("{store} `{key}` is not back: {reason}"));
+            }
             Event::Note { text } => self.status(text),
         }
     }

@@ -1,6 +1,8 @@
 //! `blobs`: where every file is, asked of real S3 protocol.
 
 mod adapters;
+mod copied;
+mod copy_disturbed;
 mod faults;
 mod found;
 mod scene;

@@ -4,7 +4,7 @@ use super::judge::{Verdict, judge};
 use super::sides::{Sides, count};
 use super::{Checking, Level};
 use crate::blobs::row::{BlobRow, CopySource, Proof, Seen, State};
-use crate::blobs::{Blob, Fault, Object, Store, StoreError, Versioning};
+use crate::blobs::{Blob, Expected, Fault, Object, Store, StoreError, Versioning};
 
 /// Good copies apart from the primary's present object, and what kept us from looking everywhere.
 #[derive(Default)]
@@ -68,6 +68,23 @@ pub(super) async fn check(
         }
     }
     Ok(row)
+}
+
+/// Checks a blob anew that was checked before.
+pub(in crate::blobs) async fn check_again(
+    checking: &Checking<'_>,
+    sides: &Sides,
+    row: BlobRow,
+) -> Result<BlobRow, StoreError> {
+    let blob = Blob {
+        expected: Expected::of(&row),
+        path: row.path().to_owned(),
+        store: row.store,
+        key: row.key,
+        derived: row.derived,
+        owners: row.owners,
+    };
+    check(checking, sides, blob, None).await
 }
 
 pub(super) async fn head(

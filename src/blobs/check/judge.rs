@@ -8,7 +8,7 @@ use crate::blobs::{Object, Side, Store, StoreError};
 
 /// What an object is found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::blobs) enum Verdict {
     /// The right one.
     Good(Proof),
     /// Another one: its bytes were hashed.
@@ -52,7 +52,7 @@ fn unknown(reason: impl Into<String>, suspicious: bool) -> Verdict {
 }
 
 /// Judges the object at `path`.
-pub(super) async fn judge(
+pub(in crate::blobs) async fn judge(
     store: &Store,
     path: &str,
     object: &Object,

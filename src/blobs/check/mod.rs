@@ -16,6 +16,8 @@ use super::row::{BlobRow, Seen};
 use super::{Blob, CheckError, Object, StoreError};
 use sides::count;
 
+pub(super) use blob::check_again;
+pub(super) use judge::{Verdict, judge};
 pub use sides::{Method, Sides};
 pub use tally::{Counts, Tally};
 

@@ -73,7 +73,7 @@ pub enum Fault {
     #[error("{0}")]
     Io(String),
     /// Another object than a moment ago.
-    #[error("it was replaced while it was read")]
+    #[error("it became another object meanwhile")]
     Replaced,
 }
 

@@ -10,14 +10,17 @@ mod object;
 mod read;
 mod retry;
 mod s3;
+mod write;
 
 use super::{Location, Side};
 
 pub use error::{Fault, StoreError};
 pub use gate::Gate;
-pub use object::{History, Object, Page, Versioning};
+pub use object::{Condition, Description, History, Object, Page, Versioning, Written};
+pub use read::Fetched;
 pub use retry::Patience;
 pub(super) use s3::decoded;
+pub use write::Receiving;
 
 use dir::DirStore;
 use s3::S3Store;

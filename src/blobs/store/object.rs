@@ -1,5 +1,7 @@
 //! What a store says of an object.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::attachments::{Algorithm, Checksum};
@@ -37,6 +39,51 @@ pub(super) fn archived(class: Option<&str>) -> Option<String> {
     class
         .filter(|c| matches!(*c, "GLACIER" | "DEEP_ARCHIVE"))
         .map(str::to_owned)
+}
+
+/// What an object carries beside its bytes, and a copy of it should carry too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// `Content-Disposition`.
+    pub content_disposition: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `Content-Language`.
+    pub content_language: Option<String>,
+    /// `Expires`, as it is written.
+    pub expires: Option<String>,
+    /// `x-amz-website-redirect-location`.
+    pub redirect: Option<String>,
+    /// `x-amz-meta-…`.
+    pub metadata: BTreeMap<String, String>,
+    /// How many tags there are; they are asked for apart.
+    pub tag_count: u64,
+    /// Name and value of each.
+    pub tags: Vec<(String, String)>,
+}
+
+/// When a write may take place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing is there.
+    Absent,
+    /// What is there has this ETag still; where the store has none, whatever is there.
+    Still(Option<String>),
+}
+
+/// What a write left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Without quotes.
+    pub etag: Option<String>,
+    /// The version, where the bucket has versions.
+    pub version: Option<String>,
+    /// The ETag is what the bytes that were sent make: the store has them as they are.
+    pub as_sent: bool,
 }
 
 /// A page of a listing.

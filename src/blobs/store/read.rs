@@ -1,10 +1,13 @@
 //! Reads an object whole, piece by piece; goes on where a body was cut.
 
+use std::io::SeekFrom;
+
 use bytes::Bytes;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::dir::DirStore;
 use super::error::{Fault, StoreError};
+use super::object::Description;
 use super::s3::S3Store;
 use super::{Kind, Store, fault};
 use crate::attachments::{Algorithm, Checksum, Hasher};
@@ -18,6 +21,18 @@ struct Progress {
     done: u64,
     /// What the first answer said of the object; later ones must be of the same.
     etag: Option<String>,
+    description: Description,
+}
+
+/// Bytes of an object, in memory.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Them.
+    pub bytes: Vec<u8>,
+    /// The object's ETag.
+    pub etag: Option<String>,
+    /// What it carries besides, without its tags.
+    pub description: Description,
 }
 
 impl Store {
@@ -31,8 +46,47 @@ impl Store {
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<u64, StoreError> {
         match &self.kind {
-            Kind::S3(s3) => read_object(s3, path, version, take).await,
-            Kind::Directory(dir) => read_file(dir, path, take).await,
+            Kind::S3(s3) => {
+                let mut progress = Progress::default();
+                read_object(s3, path, version, None, &mut progress, take).await
+            }
+            Kind::Directory(dir) => read_file(dir, path, (0, None), take).await,
+        }
+    }
+
+    /// Fetches bytes `from` to before `to` of an object, or all after `from`; of the state `etag`, where one is given.
+    ///
+    /// Errors: as of [`Self::read`].
+    pub async fn fetch(
+        &self,
+        path: &str,
+        version: Option<&str>,
+        (from, to): (u64, Option<u64>),
+        etag: Option<&str>,
+    ) -> Result<Fetched, StoreError> {
+        let mut bytes = Vec::new();
+        let mut take = |piece: &[u8]| bytes.extend_from_slice(piece);
+        match &self.kind {
+            Kind::S3(s3) => {
+                let mut progress = Progress {
+                    done: from,
+                    etag: etag.map(str::to_owned),
+                    ..Progress::default()
+                };
+                read_object(s3, path, version, to, &mut progress, &mut take).await?;
+                Ok(Fetched {
+                    bytes,
+                    etag: progress.etag,
+                    description: progress.description,
+                })
+            }
+            Kind::Directory(dir) => {
+                read_file(dir, path, (from, to), &mut take).await?;
+                Ok(Fetched {
+                    bytes,
+                    ..Fetched::default()
+                })
+            }
         }
     }
 
@@ -55,14 +109,15 @@ async fn read_object(
     s3: &S3Store,
     path: &str,
     version: Option<&str>,
+    to: Option<u64>,
+    progress: &mut Progress,
     take: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<u64, StoreError> {
     let turn = s3.pass().await;
-    let mut progress = Progress::default();
     let mut attempt = 1;
     loop {
         let before = progress.done;
-        let error = match some_of_it(s3, path, version, &mut progress, take).await {
+        let error = match some_of_it(s3, path, version, to, progress, take).await {
             Err(e) if matches!(e.fault, Fault::Passing(_)) => e,
             Err(e) if e.fault == Fault::Forbidden("reading") => {
                 // Asking why takes a turn of its own.
@@ -85,13 +140,16 @@ async fn some_of_it(
     s3: &S3Store,
     path: &str,
     version: Option<&str>,
+    to: Option<u64>,
     progress: &mut Progress,
     take: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<(), StoreError> {
     let passing = |cause: String| fault(s3.place(), Some(path), Fault::Passing(cause));
-    let opened = s3.open_at(path, version, progress.done, progress.etag.as_deref());
+    let window = (progress.done, to);
+    let opened = s3.open_at(path, version, window, progress.etag.as_deref());
     let mut opened = opened.await?;
     progress.etag = opened.etag.take();
+    progress.description = std::mem::take(&mut opened.description);
     let limit = s3.patience().answer;
     loop {
         let next = tokio::time::timeout(limit, opened.stream.try_next()).await;
@@ -121,9 +179,14 @@ async fn some_of_it(
 async fn read_file(
     dir: &DirStore,
     path: &str,
+    (from, to): (u64, Option<u64>),
     take: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<u64, StoreError> {
+    let failed = |e: std::io::Error| dir.failed(path, &e);
     let mut file = dir.open_file(path).await?;
+    file.seek(SeekFrom::Start(from)).await.map_err(failed)?;
+    let most = to.map_or(u64::MAX, |to| to.saturating_sub(from));
+    let mut file = file.take(most);
     let mut buffer = vec![0; PIECE];
     let mut done = 0;
     loop {

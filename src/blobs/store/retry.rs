@@ -1,6 +1,5 @@
 //! Asks again where asking again may help: with backoff, and jitter so that many askers do not come back at the same moment.
 
-use std::future::Future;
 use std::time::Duration;
 
 use super::error::{Fault, StoreError};
@@ -49,9 +48,9 @@ impl Patience {
     }
 
     /// Runs `ask` until it gives something that is not [`Fault::Passing`], or the attempts are used up.
-    pub(super) async fn retry<T, F: Future<Output = Result<T, StoreError>>>(
+    pub(super) async fn retry<T>(
         &self,
-        mut ask: impl FnMut() -> F,
+        mut ask: impl AsyncFnMut() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut attempt = 1;
         loop {

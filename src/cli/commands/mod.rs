@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::bundle::Manifest;
 use crate::pg::{Access, Conninfo, Session};
 
-use super::args::Command;
+use super::args::{Blobs, Command};
 use super::context::Context;
 use super::error::{Code, Failure};
 
@@ -35,6 +35,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Fai
         // Stops between two batches by itself.
         Command::Restore(args) if args.execute => restore::run(context, args).await,
         Command::Undo(args) if args.execute => undo::run(context, args).await,
+        // Stops between two files by itself.
+        Command::Blobs(Blobs::Copy(args)) if args.execute => {
+            blobs::run(context, Blobs::Copy(args)).await
+        }
         // Acts at once, and has its own word on being interrupted.
         Command::Hold(args) => hold::run(context, args).await,
         Command::Unhold => hold::unhold(context).await,

@@ -126,7 +126,20 @@ impl Scene {
 
     /// The same, not yet started.
     pub(super) fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> std::process::Command {
-        let mut command = self.incident.case.command(["blobs", "check"]);
+        self.blobs("check", args)
+    }
+
+    /// `blobs copy ARGS`.
+    pub(super) fn copy<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
+        self.blobs("copy", args)
+            .output()
+            .expect("reinstate starts")
+            .into()
+    }
+
+    /// `blobs VERB ARGS`, not yet started.
+    pub(super) fn blobs<S: AsRef<OsStr>>(&self, verb: &str, args: &[S]) -> std::process::Command {
+        let mut command = self.incident.case.command(["blobs", verb]);
         command
             .args(args)
             .env("REINSTATE_LIVE", self.incident.live.conninfo())
@@ -141,7 +154,19 @@ impl Scene {
     #[track_caller]
     pub(super) fn finds(&self, args: &[&str], code: i32, totals: &[(&str, u64)]) -> Value {
         let args = [args, &["--format", "json"]].concat();
-        let document = self.check(&args).expect_code(code).json();
+        self.says(self.check(&args), code, totals)
+    }
+
+    /// The same of a copy.
+    #[track_caller]
+    pub(super) fn copies(&self, args: &[&str], code: i32, totals: &[(&str, u64)]) -> Value {
+        let args = [args, &["--format", "json"]].concat();
+        self.says(self.copy(&args), code, totals)
+    }
+
+    #[track_caller]
+    fn says(&self, output: Output, code: i32, totals: &[(&str, u64)]) -> Value {
+        let document = output.expect_code(code).json();
         let mut expected = BTreeMap::from(
             [
                 "present",

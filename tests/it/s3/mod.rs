@@ -6,6 +6,7 @@
 mod backend;
 mod faults;
 mod objects;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -36,6 +37,8 @@ pub(crate) const SECRET_KEY: &str = "a secret of the tests";
 struct Switches {
     unsorted: bool,
     no_etags: bool,
+    no_conditions: bool,
+    garbles: bool,
     /// Entries on a page.
     page: usize,
 }
@@ -45,6 +48,23 @@ struct Shared {
     switches: Mutex<Switches>,
     rules: Mutex<Vec<Rule>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
+    kill: Mutex<Option<Kill>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// A process that is killed at one of its requests.
+struct Kill {
+    left: usize,
+    carried_out: bool,
+    pid: Option<u32>,
+}
+
+/// What somebody else does at a moment.
+struct Meanwhile {
+    op: &'static str,
+    key: String,
+    bucket: String,
+    act: Box<dyn FnOnce(&mut Bucket) + Send>,
 }
 
 /// A server on a port of its own; stopped with this value.
@@ -66,10 +86,14 @@ impl Server {
             switches: Mutex::new(Switches {
                 unsorted: false,
                 no_etags: false,
+                no_conditions: false,
+                garbles: false,
                 page: 1_000,
             }),
             rules: Mutex::default(),
             counts: Mutex::default(),
+            kill: Mutex::default(),
+            meanwhile: Mutex::default(),
         });
         let mut builder = S3ServiceBuilder::new(backend::Backend(Arc::clone(&shared)));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
@@ -115,6 +139,59 @@ impl Server {
     /// Has no ETags.
     pub(crate) fn no_etags(&self) {
         self.shared.switches.lock().unwrap().no_etags = true;
+    }
+
+    /// Knows no conditions of writes.
+    pub(crate) fn no_conditions(&self) {
+        self.shared.switches.lock().unwrap().no_conditions = true;
+    }
+
+    /// Keeps other bytes than it gets, from now on, or no more.
+    pub(crate) fn garbles(&self, garbles: bool) {
+        self.shared.switches.lock().unwrap().garbles = garbles;
+    }
+
+    /// Kills a process at its `n`-th request from now (from 1): before it is carried out, or once it is. Whose, [`Self::victim`] says.
+    pub(crate) fn kill_at(&self, n: usize, carried_out: bool) {
+        *self.shared.kill.lock().unwrap() = Some(Kill {
+            left: n,
+            carried_out,
+            pid: None,
+        });
+    }
+
+    /// The process to kill; requests wait for it to be named.
+    pub(crate) fn victim(&self, pid: u32) {
+        if let Some(kill) = self.shared.kill.lock().unwrap().as_mut() {
+            kill.pid = Some(pid);
+        }
+    }
+
+    /// Kills nobody; how many requests the victim might have made more before it was hit.
+    pub(crate) fn kill_nobody(&self) -> usize {
+        self.shared
+            .kill
+            .lock()
+            .unwrap()
+            .take()
+            .map_or(0, |k| k.left)
+    }
+
+    /// Does what an application does, `at` that operation of the tool on a key: between its looking and its writing.
+    pub(crate) fn meanwhile(
+        &self,
+        op: &'static str,
+        key: &str,
+        act: impl FnOnce(&mut Bucket) + Send + 'static,
+        bucket: &str,
+    ) {
+        let act = Meanwhile {
+            op,
+            key: key.to_owned(),
+            bucket: bucket.to_owned(),
+            act: Box::new(act),
+        };
+        *self.shared.meanwhile.lock().unwrap() = Some(act);
     }
 
     /// Puts so many entries on a page.
@@ -179,15 +256,59 @@ fn operation(request: &Request<Incoming>) -> &'static str {
         Method::GET if has("list-type") => "list",
         Method::GET if has("versions") => "versions",
         Method::GET if has("versioning") => "versioning",
+        Method::GET if has("tagging") => "tags",
+        Method::GET if has("uploads") => "uploads",
         Method::GET => "get",
+        Method::PUT if has("partNumber") => "part",
+        Method::PUT if request.headers().contains_key("x-amz-copy-source") => "copy",
+        Method::PUT => "put",
+        Method::POST if has("uploads") => "begin",
+        Method::POST if has("uploadId") => "complete",
+        Method::DELETE if has("uploadId") => "abort",
+        Method::DELETE => "delete",
         _ => "other",
     }
+}
+
+/// Whether this is the request at which a process dies, and then whether it is carried out first.
+async fn last_request(shared: &Shared) -> Option<(u32, bool)> {
+    loop {
+        {
+            let mut kill = shared.kill.lock().unwrap();
+            let waiting = kill.as_mut()?;
+            if let Some(pid) = waiting.pid {
+                waiting.left = waiting.left.saturating_sub(1);
+                let last = waiting.left == 0;
+                return last.then_some((pid, waiting.carried_out));
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
 }
 
 async fn answer(service: &S3Service, shared: &Shared, request: Request<Incoming>) -> Answer {
     let (op, head) = (operation(&request), request.method() == Method::HEAD);
     *shared.counts.lock().unwrap().entry(op).or_default() += 1;
     let path = request.uri().path().to_owned();
+    let act = shared
+        .meanwhile
+        .lock()
+        .unwrap()
+        .take_if(|m| m.op == op && path.ends_with(&m.key));
+    if let Some(act) = act {
+        let mut buckets = shared.buckets.lock().unwrap();
+        (act.act)(buckets.get_mut(&act.bucket).unwrap());
+    }
+    let dies = last_request(shared).await;
+    if let Some((pid, false)) = dies {
+        kill(pid);
+        return refusal(503, "SlowDown", head, None);
+    }
     let what = {
         let mut rules = shared.rules.lock().unwrap();
         rules
@@ -210,6 +331,9 @@ async fn answer(service: &S3Service, shared: &Shared, request: Request<Incoming>
         .await
         .expect("it is in memory")
         .to_bytes();
+    if let Some((pid, true)) = dies {
+        kill(pid);
+    }
     Response::from_parts(parts, harmed(whole, what))
 }
 

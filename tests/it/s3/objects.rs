@@ -14,7 +14,8 @@ pub(crate) struct Version {
     /// Base64, where the store keeps one.
     pub(crate) sha256: Option<String>,
     /// Headers of GET and HEAD, as they are.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) tags: Vec<(String, String)>,
     /// `GLACIER`, say.
     pub(crate) class: Option<&'static str>,
 }
@@ -42,15 +43,30 @@ impl Version {
         }
     }
 
+    /// With a tag.
+    pub(crate) fn with_tag(mut self, name: &str, value: &str) -> Self {
+        self.tags.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// With a header on GET and HEAD.
     pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
+        self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// An upload in parts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Upload {
+    pub(crate) key: String,
+    /// What the object will be, but for its bytes.
+    pub(crate) version: Version,
+    pub(crate) parts: BTreeMap<i32, Vec<u8>>,
 }
 
 /// A bucket.
@@ -60,6 +76,10 @@ pub(crate) struct Bucket {
     /// Versions of each key, the newest last; never empty.
     keys: BTreeMap<String, Vec<Version>>,
     next: u64,
+    /// By their ids.
+    pub(crate) uploads: BTreeMap<String, Upload>,
+    /// Versions, not markers, that were deleted; there should be none.
+    pub(crate) versions_deleted: u64,
 }
 
 impl Bucket {
@@ -96,6 +116,27 @@ impl Bucket {
             };
             self.put(key, marker);
         }
+    }
+
+    /// Deletes one version, or marker, for good.
+    pub(crate) fn delete_version(&mut self, key: &str, id: &str) {
+        let Some(versions) = self.keys.get_mut(key) else {
+            return;
+        };
+        let gone = |v: &Version| v.id == id;
+        self.versions_deleted += versions.iter().filter(|v| gone(v) && !v.marker).count() as u64;
+        versions.retain(|v| !gone(v));
+        if versions.is_empty() {
+            self.keys.remove(key);
+        }
+    }
+
+    /// Takes an upload that begins; its id.
+    pub(crate) fn begin(&mut self, upload: Upload) -> String {
+        self.next += 1;
+        let id = format!("u{:06}", self.next);
+        self.uploads.insert(id.clone(), upload);
+        id
     }
 
     /// What is to be seen of a key; or that version of it.

@@ -61,7 +61,10 @@ fn refusal(doing: &'static str, code: &str, answer: &HttpResponse) -> Fault {
             | "ServiceUnavailable"
             | "InternalError"
             | "RequestTimeout"
-            | "ThrottlingException",
+            | "ThrottlingException"
+            // Somebody writes to the same key at this moment.
+            | "ConditionalRequestConflict"
+            | "OperationAborted",
             _,
         )
         | (_, 429 | 500 | 502 | 503 | 504) => Fault::Passing(named(code, status)),

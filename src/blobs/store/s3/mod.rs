@@ -2,10 +2,15 @@
 
 mod answer;
 mod client;
+mod describe;
 mod encoding;
+mod multipart;
 mod versions;
+mod write;
 
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -17,13 +22,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::{Fault, StoreError};
 use super::gate::Gate;
-use super::object::{Object, Page, archived};
+use super::object::{Description, Object, Page, archived};
 use super::retry::Patience;
 use crate::attachments::{Algorithm, Checksum};
 use crate::blobs::{Location, Side};
 use answer::{DeleteAt, classify, expiry};
 
 pub(in crate::blobs) use encoding::decoded;
+pub(super) use multipart::Part;
 
 /// A bucket and what stands before each key.
 pub(super) struct S3Store {
@@ -34,6 +40,8 @@ pub(super) struct S3Store {
     prefix: String,
     gate: Gate,
     patience: Patience,
+    /// It does not know conditions of writes: then what is there is looked at just before.
+    unconditional: AtomicBool,
 }
 
 /// A body, and whether the object is still the one that it was.
@@ -42,6 +50,7 @@ pub(super) struct Opened {
     /// Bytes of the whole object, where the store says.
     pub(super) size: Option<u64>,
     pub(super) etag: Option<String>,
+    pub(super) description: Description,
 }
 
 impl S3Store {
@@ -62,6 +71,7 @@ impl S3Store {
             prefix: prefix.clone(),
             gate,
             patience,
+            unconditional: AtomicBool::new(false),
         })
     }
 
@@ -101,11 +111,25 @@ impl S3Store {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let (fault, message) = match tokio::time::timeout(self.patience.answer, request).await {
+        self.within(self.patience.answer, doing, key, request).await
+    }
+
+    /// The same of a request that may take so long.
+    async fn within<T, E>(
+        &self,
+        limit: Duration,
+        doing: &'static str,
+        key: Option<&str>,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, StoreError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let (fault, message) = match tokio::time::timeout(limit, request).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => classify(doing, &error),
             Err(_) => {
-                let seconds = self.patience.answer.as_secs_f32();
+                let seconds = limit.as_secs_f32();
                 (
                     Fault::Passing(format!("no answer within {seconds} s")),
                     String::new(),
@@ -222,27 +246,30 @@ impl S3Store {
         })
     }
 
-    /// Opens an object from byte `from` on, of the state `etag` where given. Its turn is the caller's to wait for.
+    /// Opens bytes `from` to before `to` of an object, of the state `etag` where given. Its turn is the caller's to wait for.
     pub(super) async fn open_at(
         &self,
         path: &str,
         version: Option<&str>,
-        from: u64,
+        (from, to): (u64, Option<u64>),
         etag: Option<&str>,
     ) -> Result<Opened, StoreError> {
+        let last = to.map_or_else(String::new, |to| to.saturating_sub(1).to_string());
+        let some = from > 0 || to.is_some();
         let request = self
             .client
             .get_object()
             .bucket(&self.bucket)
             .key(self.full(path))
             .set_version_id(version.map(str::to_owned))
-            .set_range((from > 0).then(|| format!("bytes={from}-")))
+            .set_range(some.then(|| format!("bytes={from}-{last}")))
             .set_if_match(etag.map(|e| format!("\"{e}\"")));
         let got = self.timed("reading", Some(path), request.send()).await?;
         let length = got.content_length().and_then(|n| u64::try_from(n).ok());
         Ok(Opened {
             size: length.map(|n| n + from),
             etag: got.e_tag().map(unquoted),
+            description: describe::of_get(&got),
             stream: got.body,
         })
     }

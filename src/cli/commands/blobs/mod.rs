@@ -1,7 +1,9 @@
 //! `blobs`: the files that rows point at.
 
 mod check;
+mod copy;
 mod gather;
+mod look;
 mod report;
 
 use crate::blobs::{Location, Side, StoreConfig};
@@ -12,6 +14,7 @@ use crate::cli::error::{Code, Failure};
 pub(super) async fn run(context: &Context, args: Blobs) -> Result<Code, Failure> {
     match args {
         Blobs::Check(args) => check::run(context, args).await,
+        Blobs::Copy(args) => copy::run(context, args).await,
     }
 }
 

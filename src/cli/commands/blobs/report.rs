@@ -1,13 +1,13 @@
 //! What `blobs check` prints.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 
+use super::look::Looked;
 use crate::blobs::{Counts, Listed, Method, State, Tally};
-use crate::cli::args::{BlobsCheck, Format, LevelArg};
+use crate::cli::args::{BlobsLook, Format, LevelArg};
 use crate::cli::context::Context;
 use crate::cli::output::{Outcome, counted, grouped};
+use crate::ident::TableName;
 
 /// Says how old an inventory is: what was purged since is still in it.
 pub(super) fn of_inventory(context: &Context, inventory: Listed) -> Listed {
@@ -26,54 +26,69 @@ pub(super) fn of_inventory(context: &Context, inventory: Listed) -> Listed {
     inventory
 }
 
-pub(super) fn report(
-    context: &Context,
-    args: &BlobsCheck,
-    of: &str,
-    tally: &Tally,
-    methods: &[Method],
-    path: &Path,
-) {
-    let bundle = (!args.live_all).then_some(of);
-    let outcome = Outcome {
-        command: "blobs check",
-        run: None,
-        totals: counts(&tally.blobs),
-        tables: tally
-            .tables
-            .iter()
-            .map(|(t, c)| (t.clone(), counts(c)))
-            .collect(),
-        beside: vec![
-            ("bundle", json!(bundle)),
-            ("path", json!(path)),
-            ("level", json!(level(args.level))),
-            ("derived", derived(&tally.derived)),
-            ("suspicious", json!(tally.suspicious)),
-            ("owners_hit", json!(tally.owners_hit)),
-            ("stores", json!(methods)),
-        ],
-    };
-    match context.format {
-        Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
-        Format::Text => {
-            context.ui.data(&outcome.text());
-            for line in lines(tally) {
-                context.ui.data(&line);
-            }
-        }
-    }
-    for method in methods {
+pub(super) fn checked(context: &Context, args: &BlobsLook, looked: &Looked) {
+    let methods = looked.methods();
+    let tally = &looked.tally;
+    print(
+        context,
+        &outcome(
+            "blobs check",
+            args,
+            looked,
+            vec![("stores", json!(methods))],
+        ),
+        &lines(tally),
+    );
+    for method in &methods {
         context.ui.status(&how(method));
     }
     let next = match tally.blobs.of(State::Recoverable) + tally.blobs.of(State::Corrupt) {
         _ if args.live_all => String::new(),
         0 => format!(". Next: {}", context.next("restore")),
-        _ => String::new(),
+        _ => format!(". Next: {}", context.next("blobs copy")),
     };
     context
         .ui
-        .status(&format!("every file is in {}{next}", path.display()));
+        .status(&format!("every file is in {}{next}", looked.path.display()));
+}
+
+/// The document of both commands, with what is one's own.
+pub(super) fn outcome(
+    command: &'static str,
+    args: &BlobsLook,
+    looked: &Looked,
+    own: Vec<(&'static str, Value)>,
+) -> Outcome {
+    let tally = &looked.tally;
+    let bundle = (!args.live_all).then_some(&looked.of);
+    let mut beside = vec![
+        ("bundle", json!(bundle)),
+        ("path", json!(looked.path)),
+        ("level", json!(level(args.level))),
+        ("derived", derived(&tally.derived)),
+        ("suspicious", json!(tally.suspicious)),
+        ("owners_hit", json!(tally.owners_hit)),
+    ];
+    beside.extend(own);
+    let of_table = |(t, c): (&TableName, &Counts)| (t.clone(), counts(c));
+    Outcome {
+        command,
+        run: None,
+        totals: counts(&tally.blobs),
+        tables: tally.tables.iter().map(of_table).collect(),
+        beside,
+    }
+}
+
+/// The document, or the table and what it means.
+pub(super) fn print(context: &Context, outcome: &Outcome, lines: &[String]) {
+    match context.format {
+        Format::Json => context.ui.data(&format!("{:#}", outcome.json())),
+        Format::Text => {
+            context.ui.data(&outcome.text());
+            lines.iter().for_each(|line| context.ui.data(line));
+        }
+    }
 }
 
 fn level(level: LevelArg) -> &'static str {
@@ -97,7 +112,7 @@ fn derived(counted: &Counts) -> Value {
 }
 
 /// What the numbers mean to somebody who has to act.
-fn lines(tally: &Tally) -> Vec<String> {
+pub(super) fn lines(tally: &Tally) -> Vec<String> {
     let n = |state| tally.blobs.of(state);
     let mut lines = Vec::new();
     if n(State::Recoverable) > 0 {

@@ -297,7 +297,7 @@ pub(crate) struct BlobsCopy {
     /// Overwrite files in the primary store whose bytes are not those recorded, where a good copy is known
     #[arg(long)]
     pub(crate) replace_corrupt: bool,
-    /// Files larger than this travel in parts [default: 8MB; what a store copies by itself: 5GB]
+    /// Files larger than this travel in parts [default: 8MB, and 5GB where the store copies by itself]
     #[arg(long, value_name = "SIZE")]
     pub(crate) parts_above: Option<Size>,
 }

@@ -34,6 +34,7 @@ pub mod diff;
 pub mod doctor;
 pub mod evidence;
 pub mod extract;
+pub mod flag;
 pub mod hold;
 pub mod journal;
 pub mod restore;

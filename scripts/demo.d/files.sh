@@ -13,6 +13,7 @@ store_port=54340
 under_marker='$1 % 20 >= 8 && $1 % 20 <= 13'
 gone_for_good='$1 % 20 >= 14'
 in_the_copy='$1 % 20 < 18'
+in_neither='$1 % 20 >= 18'
 
 start_store() {
     local weed home=$work/store port=$store_port
@@ -62,4 +63,16 @@ purge() {
     awk 'NR == FNR { if ($1 == "active_storage_blobs") gone[$2]; next } $1 in gone' "$work/deleted" "$work/blobs" >"$work/purged"
     keys_where "$under_marker" "$work/purged" | s3 delete app-files
     keys_where "$gone_for_good" "$work/purged" | s3 delete-version app-files
+}
+
+# Without reinstate: every document of the purged dossiers is read from the bucket, and compared with the checksum that live
+# has of it, by SQL; those that neither bucket had are lost, and no other.
+prove_documents() {
+    awk '{ print $2 }' "$work/purged" | s3 md5 app-files | sort >"$work/documents"
+    sql live app -At -F $'\t' -c "select key, encode(decode(checksum, 'base64'), 'hex') from active_storage_blobs" | sort >"$work/recorded"
+    awk '{ print $2 }' "$work/purged" | sort | join - "$work/recorded" | tr ' ' '\t' >"$work/expected"
+    documents_back=$(comm -12 "$work/expected" "$work/documents" | wc -l)
+    documents_lost=$(keys_where "$in_neither" "$work/purged" | sort | join - "$work/recorded" | wc -l)
+    documents_alone=$(keys_where "$under_marker || $gone_for_good" "$work/purged" | sort | join - "$work/recorded" | wc -l)
+    documents_wrong=$(($(wc -l <"$work/expected") - documents_back - documents_lost))
 }

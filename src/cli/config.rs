@@ -9,6 +9,7 @@ use crate::blobs::StoreConfig;
 use crate::catalog::{IdentityRule, OnDelete, Relation, Rename};
 use crate::evidence::Exclusion;
 use crate::evidence::audit::AuditLog;
+use crate::flag::{Notice, OperatorSql};
 use crate::ident::ColumnRef;
 use crate::restore::Fill;
 
@@ -35,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) attachments: Vec<AttachmentSource>,
     /// Where those are.
     pub(crate) stores: Vec<StoreConfig>,
+    /// What people are told of files that are lost.
+    pub(crate) notices: Vec<Notice>,
+    /// What the operator does about marked records besides.
+    pub(crate) flag: OperatorSql,
     pub(crate) on_conflict: Option<String>,
     pub(crate) target_batch: Option<String>,
 }
@@ -53,12 +58,16 @@ const TOP: &[&str] = &[
     "contacts",
     "attachments",
     "stores",
+    "notice",
+    "flag",
     "restore",
 ];
 /// Keys of the format whose meaning this version does not have: passing over them would be silent.
-const LATER: &[&str] = &["after", "notice", "throttle"];
+const LATER: &[&str] = &["after", "throttle"];
 const RELATION: &[&str] = &["from", "to", "when"];
 const CONTACTS: &[&str] = &["sql"];
+const FLAG: &[&str] = &["sql", "unflag_sql"];
+const NOTICE: &[&str] = &["audience", "text", "table", "attachment"];
 const RESTORE: &[&str] = &["on_conflict", "target_batch"];
 
 impl Config {
@@ -104,6 +113,8 @@ impl Config {
         config.contacts = each(&table, "contacts", contacts)?;
         config.attachments = each(&table, "attachments", files::attachments)?;
         config.stores = files::stores(&table)?;
+        config.notices = each(&table, "notice", notice)?;
+        config.flag = flag(&table)?;
         match table.get("restore") {
             None => {}
             Some(Value::Table(restore)) => {
@@ -114,6 +125,34 @@ impl Config {
             Some(_) => return Err("`restore` is a table: write [restore]".into()),
         }
         Ok(config)
+    }
+}
+
+/// `[[notice]]`.
+fn notice(table: &Table) -> Result<Notice, String> {
+    known(table, NOTICE, "notice.")?;
+    let wanted = |key: &str| text_of(table, key)?.ok_or_else(|| format!("`{key}` is missing"));
+    Ok(Notice {
+        audience: wanted("audience")?,
+        text: wanted("text")?,
+        table: text_of(table, "table")?,
+        attachment: text_of(table, "attachment")?,
+    })
+}
+
+/// `[flag]`.
+fn flag(table: &Table) -> Result<OperatorSql, String> {
+    match table.get("flag") {
+        None => Ok(OperatorSql::default()),
+        Some(Value::Table(flag)) => {
+            known(flag, FLAG, "flag.")?;
+            let (sql, unflag) = (text_of(flag, "sql")?, text_of(flag, "unflag_sql")?);
+            if sql.is_some() != unflag.is_some() {
+                return Err("[flag] `sql` and `unflag_sql` belong together: what is marked must be unmarked, too".into());
+            }
+            Ok(OperatorSql { flag: sql, unflag })
+        }
+        Some(_) => Err("`flag` is a table: write [flag]".into()),
     }
 }
 

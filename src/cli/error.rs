@@ -8,6 +8,7 @@ use crate::contacts::ContactsError;
 use crate::diff::DiffError;
 use crate::evidence::EvidenceError;
 use crate::extract::ExtractError;
+use crate::flag::FlagError;
 use crate::hold::HoldError;
 use crate::journal::JournalError;
 use crate::pg::PgError;
@@ -232,6 +233,16 @@ impl From<JournalError> for Failure {
             JournalError::Illegal(e) => Self::bug(format!("the journal contradicts itself: {e}"))
                 .hint("nothing was changed; please report this with the rows of reinstate.run"),
             other => Self::refused(other.to_string()),
+        }
+    }
+}
+
+impl From<FlagError> for Failure {
+    fn from(error: FlagError) -> Self {
+        match error {
+            FlagError::Pg(e) => e.into(),
+            FlagError::Journal(e) => e.into(),
+            other => Self::usage(other.to_string()),
         }
     }
 }

@@ -7,8 +7,6 @@ use super::error::Failure;
 
 const COMMANDS: &[&str] = &[
     "rehearse",
-    "flag",
-    "unflag",
     "status",
     "pause",
     "unpause",
@@ -18,7 +16,7 @@ const COMMANDS: &[&str] = &[
     "man",
 ];
 
-const OPTIONS: &[&str] = &["--wal", "--max-unit-rows", "--lost"];
+const OPTIONS: &[&str] = &["--wal", "--max-unit-rows"];
 
 /// What to say where the command line was refused for something that only a later version has.
 pub(super) fn failure(error: &clap::Error) -> Option<Failure> {

@@ -26,7 +26,7 @@ use gathering::Gathering;
 use people::People;
 use records::Records;
 use sheet::Sheet;
-pub use sheet::{OWN_COLUMNS, neutral, original};
+pub use sheet::{OWN_COLUMNS, neutral, original, rfc4180};
 
 /// Columns that each source must give.
 const ASKED_FOR: [&str; 3] = ["owner_table", "owner_key", "contact"];

@@ -135,7 +135,7 @@ impl Sheet {
 }
 
 /// Lines end in CR LF; every cell is quoted, so that other separators in it do no harm either.
-fn rfc4180<W: Write>(to: W) -> csv::Writer<W> {
+pub fn rfc4180<W: Write>(to: W) -> csv::Writer<W> {
     csv::WriterBuilder::new()
         .quote_style(csv::QuoteStyle::Always)
         .terminator(csv::Terminator::CRLF)

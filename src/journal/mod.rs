@@ -30,8 +30,8 @@ pub use relinks::{Relinked, RelinkedPlace, Relinks, Unlinked};
 pub use renamed::OldNames;
 pub use resolved::{ResolvedRow, ResolvedRows};
 pub use schema::{
-    ensure, ensure_holds, ensure_large_objects, ensure_parts, ensure_relinks, ensure_resolved,
-    ensure_sequences, ensure_undos, exists, refuse_publication,
+    ensure, ensure_flags, ensure_holds, ensure_large_objects, ensure_parts, ensure_relinks,
+    ensure_resolved, ensure_sequences, ensure_undos, exists, flags_exist, refuse_publication,
 };
 pub use sequences::{MovedSequence, SequenceMoves};
 pub use states::{IllegalEvent, RunEvent, RunState, next};

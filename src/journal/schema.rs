@@ -16,7 +16,8 @@ use super::JournalError;
 /// - 7: tables `unit_part` and `postponed`. A journal of an earlier version gets them from the first restore that splits a unit.
 /// - 8: tables `large_object` and `large_object_undone`. A journal of an earlier version gets them from the first restore of a bundle
 ///   that has large objects.
-const VERSION: i32 = 8;
+/// - 9: table `flagged_record`. A journal of an earlier version gets it from the first `flag`.
+const VERSION: i32 = 9;
 
 /// The statement that creates the schema; see [`creation`].
 const SCHEMA: &str = "create schema if not exists reinstate;";
@@ -198,6 +199,17 @@ create table if not exists reinstate.large_object_undone (
     primary key (run, batch, n),
     foreign key (run, batch) references reinstate.batch
 );
+create table if not exists reinstate.flagged_record (
+    owner_table text not null,
+    owner_key text not null,
+    attachment text not null,
+    blob_key text not null,
+    filename text,
+    state text not null,
+    notice jsonb not null,
+    flagged_at timestamptz not null default now(),
+    primary key (owner_table, owner_key, attachment, blob_key)
+);
 ";
 
 /// Whether the database has a journal. A role that may not look into its schema is refused by the server.
@@ -309,6 +321,20 @@ pub async fn ensure_parts(session: &Session) -> Result<(), JournalError> {
 pub async fn ensure_large_objects(session: &Session) -> Result<(), JournalError> {
     ensure_table(session, "reinstate.large_object", 8).await?;
     ensure_table(session, "reinstate.large_object_undone", 8).await
+}
+
+/// Makes sure that the journal can hold marks of records whose files are lost: one of an earlier version lacks the table.
+///
+/// Errors: as [`ensure`].
+pub async fn ensure_flags(session: &Session) -> Result<(), JournalError> {
+    ensure_table(session, "reinstate.flagged_record", 9).await
+}
+
+/// Whether there is a table of marks.
+pub async fn flags_exist(session: &Session) -> Result<bool, JournalError> {
+    let sql = "select to_regclass('reinstate.flagged_record') is not null";
+    let row = session.query_one("looking for marks", sql, &[]).await?;
+    Ok(row.get(0))
 }
 
 /// Adds the table with which a version began.

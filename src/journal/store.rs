@@ -79,6 +79,19 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
+    /// Ends runs of a kind whose process died: nothing of them is left to do.
+    pub async fn give_up(&self, kind: &str) -> Result<(), JournalError> {
+        let sql = "update reinstate.run set state = $2, ended = clock_timestamp() where kind = $1 and state = $3";
+        let (ended, running) = (
+            RunState::Interrupted.to_string(),
+            RunState::Running.to_string(),
+        );
+        self.session
+            .execute("ending runs that died", sql, &[&kind, &ended, &running])
+            .await?;
+        Ok(())
+    }
+
     /// Records a run that begins.
     pub async fn begin(&self, new: &NewRun) -> Result<(), JournalError> {
         let sql = "insert into reinstate.run

@@ -4,6 +4,7 @@ mod adapters;
 mod copied;
 mod copy_disturbed;
 mod faults;
+mod flagged;
 mod found;
 mod scene;
 mod stores;

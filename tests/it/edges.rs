@@ -29,6 +29,7 @@ const FLOW: &[&str] = &[
     "contacts",
     "blobs",
     "journal",
+    "flag",
     "hold",
     "restore",
     "verify",

@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Code, Failure};
 use crate::cli::output::{Outcome, counted};
 use crate::contacts::{Gathered, gather};
+use crate::flag::who_lost;
 use crate::pg::{Access, Session, system_identifier};
 
 use super::restore::open_bundle;
@@ -43,7 +44,53 @@ pub(super) async fn run(context: &Context, args: args::Contacts) -> Result<Code,
     .await?;
     let path = file.finish()?;
     report(context, &bundle, &gathered, &path);
+    if args.lost {
+        lost(context, &path)?;
+    }
     Ok(Code::Done)
+}
+
+/// Joins the sheet with what is known of the files: `lost.csv` in the case.
+fn lost(context: &Context, contacts: &std::path::Path) -> Result<(), Failure> {
+    let blobs = context.case.join(super::blobs::WHOLE);
+    if !blobs.exists() {
+        return Err(Failure::usage(format!(
+            "there is no {}: nobody knows which files are lost",
+            blobs.display()
+        ))
+        .hint(format!(
+            "look for them first: {}",
+            context.next("blobs check")
+        )));
+    }
+    let mut file = context.create("lost.csv")?;
+    let found = who_lost(contacts, &blobs, &mut file)?;
+    if found.of_no_unit > 0 {
+        return Err(Failure::usage(format!(
+            "{} says of files of all of live, not of the bundle's, that they are lost",
+            blobs.display()
+        ))
+        .hint(format!(
+            "look for the bundle's files: {}",
+            context.next("blobs check")
+        )));
+    }
+    let path = file.finish()?;
+    let line = format!(
+        "{} lost {}, or may have: {} more that nobody can tell of; {} of nobody known",
+        counted(found.persons, "person"),
+        counted(found.files, "file"),
+        found.doubtful,
+        found.without_contact
+    );
+    match context.format {
+        Format::Json => {}
+        Format::Text => context.ui.data(&line),
+    }
+    context
+        .ui
+        .status(&format!("who lost which file is in {}", path.display()));
+    Ok(())
 }
 
 /// Live may have lost the addresses, so that asking it would find nobody. It need not be known, nor reachable.

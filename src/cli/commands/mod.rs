@@ -7,6 +7,7 @@ mod declared;
 mod diff;
 mod doctor;
 mod extract;
+mod flag;
 mod given;
 mod hold;
 mod init;
@@ -39,6 +40,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<Code, Fai
         Command::Blobs(Blobs::Copy(args)) if args.execute => {
             blobs::run(context, Blobs::Copy(args)).await
         }
+        Command::Flag(args) if args.execute => flag::run(context, args).await,
+        Command::Unflag(args) if args.execute => flag::unflag(context, args).await,
         // Acts at once, and has its own word on being interrupted.
         Command::Hold(args) => hold::run(context, args).await,
         Command::Unhold => hold::unhold(context).await,
@@ -65,6 +68,8 @@ async fn read(context: &Context, command: Command) -> Result<Code, Failure> {
         Command::Contacts(args) => contacts::run(context, args).await,
         Command::Blobs(args) => blobs::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
+        Command::Flag(args) => flag::run(context, args).await,
+        Command::Unflag(args) => flag::unflag(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Undo(args) => undo::run(context, args).await,
     }

@@ -29,6 +29,7 @@ fn help() {
         "restore",
         "verify",
         "blobs check",
+        "blobs copy",
     ] {
         let output = match verb {
             "" => reinstate(["--help"]),

@@ -22,7 +22,7 @@ use crate::event::Event;
 /// Where a check keeps what it has found so far.
 const PARTIAL: &str = "blobs.partial.jsonl";
 /// Where it puts it in the end.
-pub(super) const WHOLE: &str = "blobs.jsonl";
+pub(in crate::cli::commands) const WHOLE: &str = "blobs.jsonl";
 /// What copies meant to do, and did.
 pub(super) const JOURNAL: &str = "blobs.copy.jsonl";
 

@@ -6,6 +6,8 @@ mod gather;
 mod look;
 mod report;
 
+pub(super) use look::WHOLE;
+
 use crate::blobs::{Location, Side, StoreConfig};
 use crate::cli::args::{Asking, Blobs};
 use crate::cli::context::Context;

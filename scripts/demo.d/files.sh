@@ -30,6 +30,8 @@ END
         -volume.max=100 -filer -filer.port=$((port + 5)) -filer.port.grpc=$((port + 6)) -s3 -s3.port="$port" \
         -s3.port.grpc=$((port + 7)) -s3.port.iceberg=0 -s3.port.lance=0 -s3.config="$home/s3.json" >"$home/log" 2>&1 &
     store=$!
+    # It goes on until it is told to stop: nobody waits for it.
+    disown "$store"
     local tries=0
     until s3 make app-files app-copy 2>/dev/null; do
         kill -0 "$store" 2>/dev/null || die "the object store ended: $(tail -n 3 "$home/log")"

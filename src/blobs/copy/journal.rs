@@ -38,6 +38,8 @@ enum Step {
     Begun,
     /// An upload in parts was begun.
     Upload { upload: String },
+    /// What an earlier run had begun and left is given up: nothing of it is open any more. Where the file is there, it was us.
+    GivenUp,
     /// It is back.
     Done { means: super::Means },
     /// Something else was there.
@@ -139,11 +141,15 @@ impl Journal {
     }
 
     fn line(&mut self, row: &BlobRow, step: Step) -> Result<()> {
+        self.of(&row.store, row.path(), step)
+    }
+
+    fn of(&mut self, store: &str, path: &str, step: Step) -> Result<()> {
         let line = Line {
             at: Timestamp::now().to_string(),
             run: self.run.clone(),
-            store: row.store.clone(),
-            path: row.path().to_owned(),
+            store: store.to_owned(),
+            path: path.to_owned(),
             step,
         };
         serde_json::to_writer(&mut self.file, &line)?;
@@ -171,6 +177,12 @@ impl Journal {
             self.line(&row, Step::Left { reason })?;
         }
         self.file.flush()
+    }
+
+    /// Nothing is left of what an earlier run had begun: later ones need not look, and must not, for somebody else may upload there.
+    pub(super) fn given_up(&mut self, left: &Unfinished) -> Result<()> {
+        self.of(&left.store, &left.path, Step::GivenUp)?;
+        self.sync()
     }
 
     /// An upload was begun.
@@ -210,7 +222,7 @@ fn read(file: &File) -> Result<(BroughtBack, Vec<Unfinished>, u64)> {
                 open.insert(at, (when, Vec::new()));
             }
             Step::Upload { upload } => open.entry(at).or_insert((when, Vec::new())).1.push(upload),
-            Step::Done { .. } => {
+            Step::Done { .. } | Step::GivenUp => {
                 open.remove(&at);
                 back.insert(id);
             }

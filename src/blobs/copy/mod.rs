@@ -117,6 +117,9 @@ impl<'a> Copying<'a> {
                 given_up.map_err(|e| failed(&left.store, e))?;
                 dropped += 1;
             }
+            if let Ok(mut journal) = self.journal.lock() {
+                journal.given_up(left).map_err(CheckError::Write)?;
+            }
         }
         Ok(dropped)
     }

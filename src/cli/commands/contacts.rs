@@ -76,13 +76,23 @@ fn lost(context: &Context, contacts: &std::path::Path) -> Result<(), Failure> {
         )));
     }
     let path = file.finish()?;
-    let line = format!(
-        "{} lost {}, or may have: {} more that nobody can tell of; {} of nobody known",
+    let mut line = format!(
+        "{} lost {}",
         counted(found.persons, "person"),
-        counted(found.files, "file"),
-        found.doubtful,
-        found.without_contact
+        counted(found.files, "file")
     );
+    if found.doubtful > 0 {
+        line = format!(
+            "{line}, and may have lost {} more",
+            counted(found.doubtful, "file")
+        );
+    }
+    if found.without_contact > 0 {
+        line = format!(
+            "{line}; {} of nobody known",
+            counted(found.without_contact, "file")
+        );
+    }
     match context.format {
         Format::Json => {}
         Format::Text => context.ui.data(&line),

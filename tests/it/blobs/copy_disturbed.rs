@@ -194,6 +194,19 @@ fn an_upload_that_was_begun_and_not_recorded_is_given_up() {
         "{}",
         said.stderr
     );
+    // What somebody uploads there later is theirs.
+    server.bucket(BUCKET, |b| {
+        b.begin(crate::s3::Upload {
+            key: key(3),
+            ..Default::default()
+        })
+    });
+    let said = loss.scene.copy(&Loss::ARGS).ok();
+    assert!(!said.stderr.contains("unfinished"), "{}", said.stderr);
+    server.bucket(BUCKET, |b| {
+        assert_eq!(b.uploads.len(), 1, "another's upload was given up");
+        b.uploads.clear();
+    });
     loss.goes_on_to_the_end("with an upload of nobody");
 }
 

@@ -30,6 +30,8 @@ fn help() {
         "verify",
         "blobs check",
         "blobs copy",
+        "flag",
+        "unflag",
     ] {
         let output = match verb {
             "" => reinstate(["--help"]),

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 pub(crate) use faults::{Rule, What};
-pub(crate) use objects::{Bucket, Version};
+pub(crate) use objects::{Bucket, Upload, Version};
 
 /// What may be read with.
 pub(crate) const ACCESS_KEY: &str = "AKIATEST";

@@ -151,7 +151,7 @@ fn name_the_stores(context: &Context, looked: &Looked) {
             .as_ref()
             .map_or_else(String::new, |url| format!(" at {url}"));
         context.ui.status(&format!(
-            "{}: files come back into {}{at}",
+            "store {}: files come back into {}{at}",
             sides.name,
             sides.primary.place()
         ));

@@ -72,6 +72,10 @@ def rclone_config(work, stores):
     """A configuration that names each store; rclone is found in the PATH."""
     if not shutil.which("rclone"):
         raise lab.Failed("rclone was not found: apt-get install rclone")
+    # What this machine's user has for AWS concerns nobody here.
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_EC2_METADATA_DISABLED="true")
     lines = []
     for name, store in stores.items():
         lines += [f"[{name}]", "type = s3", "provider = SeaweedFS", f"access_key_id = {ACCESS_KEY}",

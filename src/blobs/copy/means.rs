@@ -50,9 +50,10 @@ impl Means {
             ));
         }
         if source.side == "primary" {
-            return Ok(match source.marker {
+            // Under the name `null` somebody's new object may lie by the time that it is deleted.
+            return Ok(match source.marker.as_deref() {
+                None | Some("null") => Self::OlderVersion,
                 Some(_) => Self::Undelete,
-                None => Self::OlderVersion,
             });
         }
         let Some(backup) = &sides.backup else {

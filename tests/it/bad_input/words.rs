@@ -32,8 +32,8 @@ fn configuration_that_cannot_be_read() {
             &["different numbers of columns"],
         ),
         (
-            "[[notice]]\naudience = 'owner'",
-            &["`notice` is not supported by this version"],
+            "[throttle]\nmax_lag = '5s'",
+            &["`throttle` is not supported by this version"],
         ),
     ] {
         story.case.write("reinstate.toml", text);

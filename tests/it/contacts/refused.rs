@@ -76,9 +76,9 @@ fn what_cannot_be_is_named() {
     incident.case.write("reinstate.toml", OWNERS);
     refused(
         &incident,
-        &["--lost"],
+        &["--wal", "x"],
         2,
-        &["`--lost` does not exist here in this version"],
+        &["`--wal` does not exist here in this version"],
     );
     refused(&incident, &["nowhere"], 2, &["no bundle at nowhere"]);
     let live = incident.live.conninfo();

@@ -36,12 +36,10 @@ pub(super) async fn client(side: &Side, place: &str) -> Result<Client, StoreErro
     let builder = Builder::from(&config)
         .force_path_style(side.path_style.unwrap_or(elsewhere))
         // The bytes as they are; what they are compared with is the application's checksum.
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-    let builder = match elsewhere {
-        // The SDK's default headers break several other stores.
-        true => builder.request_checksum_calculation(RequestChecksumCalculation::WhenRequired),
-        false => builder,
-    };
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        // The SDK's default headers break several other stores, and at AWS an upload in parts would need one more for each part.
+        // What is sent carries its MD5.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     Ok(Client::from_conf(builder.build()))
 }
 

@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_not_passed_over() {
         assert!(
-            Config::parse("[[notice]]\naudience = 'x'")
+            Config::parse("[throttle]\nmax_lag = '5s'")
                 .unwrap_err()
                 .contains("not supported")
         );
